@@ -60,7 +60,7 @@ type Engine interface {
 
 // Mint signs JARM answers.
 type Mint interface {
-	Response(c *fapi.Client, keys *jose.KeySet, params map[string]string) (fapi.Secret, error)
+	Response(c *fapi.Client, keys *jose.KeySet, params map[string]string, now time.Time) (fapi.Secret, error)
 }
 
 // Pages are the server's own pages.

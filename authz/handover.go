@@ -25,8 +25,8 @@ type HandoverConfig struct {
 // HandoverDeps are the keys on both sides.
 type HandoverDeps struct {
 	Sign       func(c fapi.LoginChallenge, audience string) (fapi.Secret, error)
-	Keys       func(ctx context.Context) (*jose.KeySet, error) // of the login application
-	Decrypters func() []jose.Decrypter                         // ours: answers may be encrypted
+	Keys       func(ctx context.Context, kid string) (*jose.KeySet, error) // of the login application
+	Decrypters func() []jose.Decrypter                                     // ours: answers may be encrypted
 	Now        func() time.Time
 }
 
@@ -120,7 +120,11 @@ func (h *Handover) open(ctx context.Context, compact string) ([]byte, error) {
 		}
 		compact = string(inner)
 	}
-	keys, err := h.deps.Keys(ctx)
+	header, err := jose.ParseHeader(compact)
+	if err != nil {
+		return nil, errBadAnswer(err)
+	}
+	keys, err := h.deps.Keys(ctx, header.KID)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (s *Service) wrap(r *http.Request, c *clients.Registered, params map[string
 	if err != nil {
 		return "", err
 	}
-	response, err := s.deps.Mint.Response(c.Client, keys, params)
+	response, err := s.deps.Mint.Response(c.Client, keys, params, s.deps.Now())
 	return response.Reveal(), err
 }
 

@@ -89,8 +89,16 @@ func (v *Validator) judge(ctx context.Context, p *Peer, now time.Time) verdict {
 			continue
 		}
 		if refusal := c.ask(ctx, e); refusal != nil {
-			return verdict{refusal: refusal, taken: now, until: now.Add(maxRefusalAge)}
+			return verdict{refusal: refusal, taken: now, until: refusalEnd(refusal, now)}
 		}
 	}
 	return verdict{taken: now, until: e.until}
+}
+
+// refusalEnd: what is not valid yet may be so a moment later.
+func refusalEnd(r *Refusal, now time.Time) time.Time {
+	if r.Reason == ReasonNotYetValid {
+		return now
+	}
+	return now.Add(maxRefusalAge)
 }

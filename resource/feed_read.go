@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/procura/procura/internal/jose"
 )
 
 // Limits on what is read from the issuer. Ours.
@@ -32,10 +34,29 @@ var (
 )
 
 // line is one line of the stream: an entry, the mark that all entries alive were
-// sent, or a heartbeat, which has neither id nor mark.
+// sent, or a heartbeat. The latter two say as of when everything was told.
 type line struct {
 	entry
-	Synced bool `json:"synced"`
+	Synced bool             `json:"synced"`
+	At     jose.NumericDate `json:"at"`
+}
+
+func (l *line) isEntry() bool { return l.ID != "" || l.Kind != "" }
+
+// picture follows one connection. It is complete from the mark on, and fresh each
+// time the issuer's "as of" moves on: a server that lives but has lost its own
+// source repeats an old one, which is not news. Comparing the issuer's times only
+// with each other leaves the difference between our clocks out of it.
+type picture struct {
+	complete bool
+	asOf     jose.NumericDate
+}
+
+func (p *picture) advance(synced bool, at jose.NumericDate) (news bool) {
+	p.complete = p.complete || synced
+	news = p.complete && at > p.asOf
+	p.asOf = max(p.asOf, at)
+	return news
 }
 
 // stream reads lines until the connection ends. Before the mark the picture is
@@ -50,22 +71,19 @@ func (f *Feed) stream(ctx context.Context) (progress bool, err error) {
 		return false, because(ctx, err)
 	}
 	defer body.Close()
+	var seen picture
 	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 1024), maxLine)
 	for lines.Scan() {
 		watchdog.Reset(f.cfg.Stall)
-		mark, err := f.take(lines.Bytes())
-		if err != nil {
-			return progress, err
-		}
-		if progress = progress || mark; progress {
-			f.hear()
+		if err := f.take(lines.Bytes(), &seen); err != nil {
+			return seen.complete, err
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return progress, because(ctx, fmt.Errorf("reading the stream: %w", err))
+		return seen.complete, because(ctx, fmt.Errorf("reading the stream: %w", err))
 	}
-	return progress, errEnded
+	return seen.complete, errEnded
 }
 
 // because prefers the reason for which we gave up to the error it shows as.
@@ -76,55 +94,66 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-func (f *Feed) take(raw []byte) (mark bool, err error) {
+func (f *Feed) take(raw []byte, seen *picture) error {
 	if len(raw) == 0 {
-		return false, nil
+		return nil
 	}
 	var l line
 	if err := json.Unmarshal(raw, &l); err != nil {
-		return false, fmt.Errorf("parsing a line of the feed: %w", err)
+		return fmt.Errorf("parsing a line of the feed: %w", err)
 	}
-	if l.ID == "" && l.Kind == "" {
-		return l.Synced, nil
+	if l.isEntry() {
+		return f.set.add(l.entry, f.deps.Now())
 	}
-	return l.Synced, f.set.add(l.entry, f.deps.Now())
+	if seen.advance(l.Synced, l.At) {
+		f.hear()
+	}
+	return nil
+}
+
+// answer is what a poll brings.
+type answer struct {
+	Changes []entry          `json:"changes"`
+	Cursor  string           `json:"cursor"`
+	At      jose.NumericDate `json:"at"`
 }
 
 // poll asks again and again; each answer completes the picture.
 func (f *Feed) poll(ctx context.Context) (progress bool, err error) {
-	for cursor := ""; ; progress = true {
-		if cursor, err = f.pollOnce(ctx, cursor); err != nil {
-			return progress, err
+	var seen picture
+	for cursor := ""; ; {
+		a, err := f.pollOnce(ctx, cursor)
+		if err != nil {
+			return seen.complete, err
 		}
-		f.hear()
+		for _, e := range a.Changes {
+			if err := f.set.add(e, f.deps.Now()); err != nil {
+				return seen.complete, err
+			}
+		}
+		if cursor = a.Cursor; seen.advance(true, a.At) {
+			f.hear()
+		}
 	}
 }
 
-func (f *Feed) pollOnce(ctx context.Context, cursor string) (string, error) {
+func (f *Feed) pollOnce(ctx context.Context, cursor string) (*answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.cfg.PollWait+f.cfg.Stall, errStalled)
 	defer cancel()
 	body, err := f.get(ctx, mediaJSON, map[string]string{
 		"cursor": cursor, "wait": strconv.Itoa(int(f.cfg.PollWait / time.Second))})
 	if err != nil {
-		return "", because(ctx, err)
+		return nil, because(ctx, err)
 	}
 	defer body.Close()
-	var answer struct {
-		Changes []entry `json:"changes"`
-		Cursor  string  `json:"cursor"`
+	var a answer
+	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&a); err != nil {
+		return nil, because(ctx, fmt.Errorf("parsing an answer of the feed: %w", err))
 	}
-	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&answer); err != nil {
-		return "", because(ctx, fmt.Errorf("parsing an answer of the feed: %w", err))
+	if a.Cursor == "" || len(a.Cursor) > maxCursor {
+		return nil, errors.New("the answer of the feed has no usable cursor")
 	}
-	if answer.Cursor == "" || len(answer.Cursor) > maxCursor {
-		return "", errors.New("the answer of the feed has no usable cursor")
-	}
-	for _, e := range answer.Changes {
-		if err := f.set.add(e, f.deps.Now()); err != nil {
-			return "", err
-		}
-	}
-	return answer.Cursor, nil
+	return &a, nil
 }
 
 // get sends one request and returns the body of an answer of the wanted type.

@@ -40,11 +40,11 @@ const (
 
 // NewClient returns the HTTP client with which a resource server speaks to its
 // authorization server: it shows the certificate (RFC 8705 §2.1), trusts roots
-// alone and follows no redirect. It keeps to HTTP/1.1, where a request that was
+// alone (nil means the system's) and follows no redirect. It keeps to HTTP/1.1, where a request that was
 // given up takes its connection with it: a dead one must not be used again.
 func NewClient(certificate tls.Certificate, roots *x509.CertPool) (*http.Client, error) {
-	if len(certificate.Certificate) == 0 || roots == nil {
-		return nil, errors.New("a mutual TLS client needs its certificate and the roots it trusts")
+	if len(certificate.Certificate) == 0 {
+		return nil, errors.New("a mutual TLS client needs a certificate")
 	}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)

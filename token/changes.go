@@ -1,12 +1,8 @@
 package token
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,12 +11,6 @@ import (
 	"github.com/procura/procura/internal/fapi"
 	"github.com/procura/procura/internal/wire"
 )
-
-// ndjson is the media type of the stream: one JSON object per line.
-const ndjson = "application/x-ndjson"
-
-// writeLimit is how long a reader of a stream may take to receive one batch.
-const writeLimit = 10 * time.Second
 
 // FeedConfig bounds the feed. Heartbeat is how often a stream says that it is
 // alive; StreamLife how long it lasts before the reader has to authenticate
@@ -93,13 +83,6 @@ type entry struct {
 type tick struct {
 	Synced bool  `json:"synced,omitempty"`
 	At     int64 `json:"at"`
-}
-
-// page answers a poll.
-type page struct {
-	Changes []entry `json:"changes"`
-	Cursor  string  `json:"cursor"`
-	At      int64   `json:"at"`
 }
 
 // ServeHTTP answers GET /revocations.
@@ -192,143 +175,3 @@ func public(changes []fapi.Change) []entry {
 
 // roundUp keeps a fraction of a second: an entry must not end before the token.
 func roundUp(t time.Time) int64 { return t.Add(time.Second - time.Nanosecond).Unix() }
-
-// poll answers one long poll. It waits for entries, not for noise: changes that
-// concern our own processes alone do not end it.
-func (f *Feed) poll(w http.ResponseWriter, r *http.Request, params wire.Params) error {
-	number, known := f.deps.Hub.position(params.Get("cursor"))
-	wait, err := f.wait(params.Get("wait"))
-	if err != nil {
-		return err
-	}
-	timeout := time.NewTimer(wait)
-	defer timeout.Stop()
-	for waiting := known; ; {
-		b := f.deps.Hub.after(number)
-		told := public(b.changes)
-		if len(told) > 0 || !waiting {
-			if !f.current(b.asOf) {
-				return fapi.TemporarilyUnavailable(errBehind)
-			}
-			wire.WriteJSON(w, http.StatusOK, page{told, f.deps.Hub.cursor(b.last), b.asOf.Unix()})
-			return nil
-		}
-		select {
-		case <-b.more:
-		case <-timeout.C:
-			waiting = false
-		case <-f.deps.Hub.done:
-			waiting = false
-		case <-r.Context().Done():
-			return nil
-		}
-	}
-}
-
-func (f *Feed) wait(seconds string) (time.Duration, error) {
-	if seconds == "" {
-		return f.cfg.MaxWait, nil
-	}
-	n, err := strconv.ParseUint(seconds, 10, 16)
-	if err != nil {
-		return 0, fapi.InvalidRequest("wait must be a number of seconds")
-	}
-	return min(time.Duration(n)*time.Second, f.cfg.MaxWait), nil
-}
-
-// stream writes lines until the reader or the server goes, the reader's own
-// registration ends, or its time is up. An error is returned only while nothing
-// has been written.
-func (f *Feed) stream(w http.ResponseWriter, r *http.Request, self string) error {
-	b := f.deps.Hub.after(0)
-	if !f.current(b.asOf) {
-		return fapi.TemporarilyUnavailable(errBehind)
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), f.cfg.StreamLife)
-	defer cancel()
-	w.Header().Set("Content-Type", ndjson)
-	w.Header().Set("Cache-Control", "no-store")
-	out := lines{w: w, rc: http.NewResponseController(w)}
-	if !out.send(public(b.changes), tick{Synced: true, At: b.asOf.Unix()}) {
-		return nil
-	}
-	beat := time.NewTicker(f.cfg.Heartbeat)
-	defer beat.Stop()
-	said := b.asOf
-	for !ended(b.changes, self) {
-		var ticks []tick
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.deps.Hub.done:
-			return nil
-		case <-b.more:
-		case <-beat.C:
-			ticks = make([]tick, 1)
-		}
-		b = f.deps.Hub.after(b.last)
-		// A heartbeat without news from the database would be a lie.
-		if len(ticks) > 0 && b.asOf.After(said) {
-			ticks[0].At, said = b.asOf.Unix(), b.asOf
-		} else {
-			ticks = nil
-		}
-		if !out.send(public(b.changes), ticks...) {
-			return nil
-		}
-	}
-	return nil
-}
-
-// ended reports whether the reader itself was disabled.
-func ended(changes []fapi.Change, self string) bool {
-	for _, c := range changes {
-		if c.Kind == fapi.ChangeClient && c.Revoked && c.Value == self {
-			return true
-		}
-	}
-	return false
-}
-
-// lines writes JSON lines and flushes each batch.
-type lines struct {
-	w  http.ResponseWriter
-	rc *http.ResponseController
-}
-
-// send reports whether the reader is still there.
-func (l lines) send(entries []entry, ticks ...tick) bool {
-	if len(entries) == 0 && len(ticks) == 0 {
-		return true
-	}
-	// A socket's deadline is wall time, whatever clock the rest is given. Where
-	// it cannot be set, the server's own limits hold.
-	if err := l.rc.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return false
-	}
-	enc := json.NewEncoder(l.w)
-	for _, e := range entries {
-		if enc.Encode(e) != nil {
-			return false
-		}
-	}
-	for _, t := range ticks {
-		if enc.Encode(t) != nil {
-			return false
-		}
-	}
-	return l.rc.Flush() == nil
-}
-
-// cursor names a place in this hub's log, for this process alone.
-func (h *Hub) cursor(number uint64) string { return fmt.Sprintf("%s.%d", h.name, number) }
-
-// position reads a cursor; one of another process means from the beginning.
-func (h *Hub) position(cursor string) (number uint64, known bool) {
-	digits, ours := strings.CutPrefix(cursor, h.name+".")
-	if !ours {
-		return 0, false
-	}
-	number, err := strconv.ParseUint(digits, 10, 64)
-	return number, err == nil
-}

@@ -55,13 +55,13 @@ type Hub struct {
 	wake chan struct{}
 	done chan struct{} // closed when Run ends
 
-	mu     sync.Mutex
-	log    []arrival           // ascending by number, replaced when pruned, never changed
-	known  map[string]struct{} // ids in log
-	last   uint64              // number of the latest arrival
-	asOf   time.Time           // start of the latest look that succeeded; zero before
-	next   chan struct{}       // closed at the next arrival, and at the first look
-	whole  time.Time           // start of the latest look at everything
+	mu    sync.Mutex
+	log   []arrival           // ascending by number, replaced when pruned, never changed
+	known map[string]struct{} // ids in log
+	last  uint64              // number of the latest arrival
+	asOf  time.Time           // start of the latest look that succeeded; zero before
+	next  chan struct{}       // closed at the next arrival, and at the first look
+	whole time.Time           // start of the latest look at everything
 }
 
 // arrival is a change with its number.

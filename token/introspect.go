@@ -75,10 +75,11 @@ type introspected struct {
 	TokenFor  string             `json:"token_for,omitempty"`
 
 	// For a resource server that sees customers.
-	Customer      string             `json:"customer,omitempty"`
-	Accounts      []string           `json:"accounts,omitempty"`
-	Permissions   []string           `json:"permissions,omitempty"`
-	ConsentStatus fapi.ConsentStatus `json:"consent_status,omitempty"`
+	Customer       string             `json:"customer,omitempty"`
+	Accounts       []string           `json:"accounts,omitempty"`
+	Permissions    []string           `json:"permissions,omitempty"`
+	ConsentStatus  fapi.ConsentStatus `json:"consent_status,omitempty"`
+	ConsentExpires int64              `json:"consent_exp,omitempty"` // absent: open-ended
 }
 
 // ServeHTTP answers POST /introspect.
@@ -195,7 +196,7 @@ func describe(t *fapi.AccessToken, caller *fapi.Client) introspected {
 	a := introspected{Active: true, Scope: strings.Join(scopeFor(t, caller), " "), ClientID: t.ClientID,
 		TokenType: "Bearer", Expires: t.ExpiresAt.Unix(), IssuedAt: t.IssuedAt.Unix(), NotBefore: t.IssuedAt.Unix(),
 		Subject: t.Subject, Audience: audience(t.Audience), Issuer: t.Issuer, JTI: t.JTI,
-		ACR: t.ACR, ConsentID: t.ConsentID, GrantID: t.GrantID, TokenFor: "application"}
+		AuthTime: seconds(t.AuthTime), ACR: t.ACR, ConsentID: t.ConsentID, GrantID: t.GrantID, TokenFor: "application"}
 	if t.User {
 		a.TokenFor = "user"
 	}
@@ -205,10 +206,15 @@ func describe(t *fapi.AccessToken, caller *fapi.Client) introspected {
 	if t.Confirmation.JKT != "" {
 		a.TokenType = "DPoP"
 	}
-	if !t.AuthTime.IsZero() {
-		a.AuthTime = t.AuthTime.Unix()
-	}
 	return a
+}
+
+// seconds is a NumericDate, zero for no date.
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
 
 // scopeFor narrows the scope to what a resource server is registered for, if it
@@ -237,6 +243,7 @@ func (a *introspected) reveal(state *fapi.TokenState) {
 	}
 	if state.Consent != nil {
 		a.Permissions, a.ConsentStatus = state.Consent.Permissions, state.Consent.Status
+		a.ConsentExpires = seconds(state.Consent.ExpiresAt)
 	}
 }
 
@@ -253,28 +260,11 @@ func (in *Introspection) refresh(ctx context.Context, caller clientauth.Result, 
 	if err != nil {
 		return introspected{}, replayRefused(err)
 	}
-	if state.Refresh.ClientID != caller.Client.ID || !refreshable(state, in.deps.Now()) {
+	if judgeRefresh(&request{client: caller.Client, now: in.deps.Now()}, state) != nil {
 		return introspected{}, nil
 	}
-	a := introspected{Active: true, Scope: strings.Join(state.Refresh.Scope, " "), ClientID: state.Refresh.ClientID,
-		IssuedAt: state.Refresh.CreatedAt.Unix(), Subject: state.Grant.Subject, Issuer: in.cfg.Issuer.URL,
-		ConsentID: state.Grant.ConsentID, GrantID: state.Grant.ID}
-	if !state.Refresh.ExpiresAt.IsZero() {
-		a.Expires = state.Refresh.ExpiresAt.Unix()
-	}
-	return a, nil
-}
-
-// refreshable decides whether a refresh token would still be honoured.
-func refreshable(state *fapi.RefreshState, now time.Time) bool {
-	switch {
-	case !state.Refresh.RevokedAt.IsZero() || !state.Grant.Live(now):
-		return false
-	case !state.Refresh.ExpiresAt.IsZero() && !now.Before(state.Refresh.ExpiresAt):
-		return false
-	case state.Grant.ConsentID != "" && (state.Consent == nil || !state.Consent.Live(now)):
-		return false
-	default:
-		return true
-	}
+	return introspected{Active: true, Scope: strings.Join(state.Refresh.Scope, " "), ClientID: state.Refresh.ClientID,
+		Expires: seconds(state.Refresh.ExpiresAt), IssuedAt: seconds(state.Refresh.CreatedAt),
+		Subject: state.Grant.Subject, Issuer: in.cfg.Issuer.URL,
+		ConsentID: state.Grant.ConsentID, GrantID: state.Grant.ID}, nil
 }

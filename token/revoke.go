@@ -34,9 +34,9 @@ type RevocationDeps struct {
 	Clients Authenticator
 	Tokens  AccessReader
 	Store   RevocationStore
-	// Changed is told that a revocation has committed, so that the feed does not
-	// wait for its next look (Hub.Wake).
-	Changed func()
+	// Revoked is called when a revocation has committed, so that the feed need not
+	// wait for its next look.
+	Revoked func()
 	Now     func() time.Time
 }
 
@@ -52,8 +52,8 @@ type Revocation struct {
 // NewRevocation refuses missing parts.
 func NewRevocation(cfg RevocationConfig, deps RevocationDeps) (*Revocation, error) {
 	if cfg.Issuer.URL == "" || deps.Clients == nil || deps.Tokens == nil || deps.Store == nil ||
-		deps.Changed == nil || deps.Now == nil {
-		return nil, errors.New("revocation: Issuer, Clients, Tokens, Store, Changed and Now are all needed")
+		deps.Revoked == nil || deps.Now == nil {
+		return nil, errors.New("revocation: Issuer, Clients, Tokens, Store, Revoked and Now are all needed")
 	}
 	return &Revocation{cfg: cfg, deps: deps}, nil
 }
@@ -143,6 +143,6 @@ func (rv *Revocation) done(err error) error {
 	if err != nil {
 		return replayRefused(err)
 	}
-	rv.deps.Changed()
+	rv.deps.Revoked()
 	return nil
 }

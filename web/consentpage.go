@@ -66,10 +66,17 @@ func (w *words) may(v fapi.ConsentView) []string {
 	return out
 }
 
-// covered reports whether a code says less than another of the same list.
+// covered reports whether a code says nothing that another of the same list does
+// not say better.
 func covered(code string, all []string) bool {
+	has := func(c string) bool { return slices.Contains(all, c) }
+	switch code {
+	case "ReadTransactionsCredits", "ReadTransactionsDebits": // both are all of them
+		return has("ReadTransactionsCredits") && has("ReadTransactionsDebits") &&
+			(has("ReadTransactionsBasic") || has("ReadTransactionsDetail"))
+	}
 	stem, basic := strings.CutSuffix(code, "Basic")
-	return basic && slices.Contains(all, stem+"Detail")
+	return basic && has(stem+"Detail")
 }
 
 // date turns a timestamp into a day for people; other words stay as they are.

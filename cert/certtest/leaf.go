@@ -34,6 +34,7 @@ type Template struct {
 	IsCA                bool
 	RSA                 bool          // RSA 2048 instead of EC P-256
 	Key                 crypto.Signer // wins over RSA
+	Signature           x509.SignatureAlgorithm
 	Extra               []pkix.Extension
 }
 
@@ -109,6 +110,7 @@ func (t Template) certificate() (*x509.Certificate, error) {
 		ExtKeyUsage:           t.ExtKeyUsage,
 		BasicConstraintsValid: true,
 		IsCA:                  t.IsCA,
+		SignatureAlgorithm:    t.Signature,
 		DNSNames:              t.DNS,
 		IPAddresses:           t.IPs,
 		EmailAddresses:        t.Emails,

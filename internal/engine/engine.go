@@ -11,7 +11,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -41,7 +40,6 @@ type Config struct {
 type Deps struct {
 	Mint Mint
 	Now  func() time.Time
-	Rand io.Reader
 }
 
 // Engine runs one operation at a time through fosite; it keeps no state between
@@ -59,7 +57,7 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	if len(cfg.Secret) != 32 {
 		return nil, errors.New("engine: the secret must have 32 bytes")
 	}
-	if deps.Mint == nil || deps.Now == nil || deps.Rand == nil {
+	if deps.Mint == nil || deps.Now == nil {
 		return nil, errors.New("engine: a dependency is missing")
 	}
 	base := baseConfig(cfg.Secret)
