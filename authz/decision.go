@@ -30,7 +30,7 @@ func readDecision(r *http.Request) (*decision, error) {
 			return nil, fapi.InvalidRequest("a parameter is repeated")
 		}
 	}
-	d := &decision{token: values.Get("token"), accounts: values["account"]}
+	d := &decision{token: values.Get("csrf_token"), accounts: values["account"]}
 	switch values.Get("decision") {
 	case "approve":
 		d.approved = true

@@ -79,7 +79,7 @@ func TestCheckLeaf(t *testing.T) {
 		{"unknown critical extension", func(c *certtest.Template) {
 			c.Extra = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
 		}, cert.ReasonChainInvalid},
-		{"CA:TRUE", func(c *certtest.Template) { c.IsCA = true }, cert.ReasonChainInvalid},
+		{"CA:TRUE", func(c *certtest.Template) { c.IsCA = true }, cert.ReasonKeyUsage},
 		{"keyCertSign", func(c *certtest.Template) { c.KeyUsage |= x509.KeyUsageCertSign }, cert.ReasonKeyUsage},
 		{"keyEncipherment only", func(c *certtest.Template) { c.KeyUsage = x509.KeyUsageKeyEncipherment }, cert.ReasonKeyUsage},
 		{"serverAuth only", func(c *certtest.Template) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, cert.ReasonExtKeyUsage},
@@ -149,7 +149,7 @@ func TestCheckPath(t *testing.T) {
 		{"noise between", append(leaf(ca)[:1:1], stranger.Root, stranger.Issuer, ca.Issuer), ""},
 		{"issuer not sent", leaf(ca)[:1], cert.ReasonUntrusted},
 		{"same names from another CA (attack 46)", leaf(stranger), cert.ReasonUntrusted},
-		{"issuer is no CA", leaf(below("x", func(c *x509.Certificate) { c.IsCA = false })), cert.ReasonChainInvalid},
+		{"issuer is no CA", leaf(below("x", func(c *x509.Certificate) { c.IsCA = false })), cert.ReasonUntrusted},
 		{"issuer without keyCertSign", leaf(below("x", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign })), cert.ReasonUntrusted},
 		{"issuer expired", leaf(below("x", func(c *x509.Certificate) { c.NotAfter = start.Add(-time.Second) })), cert.ReasonChainInvalid},
 		{"issuer not yet valid", leaf(below("x", func(c *x509.Certificate) { c.NotBefore = start.Add(time.Hour) })), cert.ReasonChainInvalid},

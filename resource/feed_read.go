@@ -134,6 +134,10 @@ func (f *Feed) poll(ctx context.Context) (progress bool, err error) {
 		if cursor = a.Cursor; seen.advance(true, a.At) {
 			f.hear()
 		}
+		// A server that does not wait as asked is not hammered.
+		if err := pause(ctx, f.cfg.MinBackoff); err != nil {
+			return seen.complete, err
+		}
 	}
 }
 

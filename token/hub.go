@@ -60,6 +60,7 @@ type Hub struct {
 	known map[string]struct{} // ids in log
 	last  uint64              // number of the latest arrival
 	asOf  time.Time           // start of the latest look that succeeded; zero before
+	looks uint64              // how many succeeded
 	next  chan struct{}       // closed at the next arrival, and at the first look
 	whole time.Time           // start of the latest look at everything
 }
@@ -71,11 +72,13 @@ type arrival struct {
 }
 
 // batch is what a reader gets: everything after its number, the number it has
-// then, when the hub was up to date, and what closes when there may be more.
+// then, as of when and after how many looks that is everything, and what closes
+// when there is more.
 type batch struct {
 	changes []fapi.Change
 	last    uint64
 	asOf    time.Time
+	looks   uint64
 	more    <-chan struct{}
 }
 
@@ -130,6 +133,9 @@ func (h *Hub) Subscribe(ctx context.Context, act func(context.Context, fapi.Chan
 	for {
 		b := h.after(number)
 		for _, c := range b.changes {
+			if ctx.Err() != nil {
+				return
+			}
 			act(ctx, c)
 		}
 		number = b.last
@@ -184,6 +190,7 @@ func (h *Hub) take(changes []fapi.Change, whole bool, now time.Time) {
 		news = true
 	}
 	h.asOf = now
+	h.looks++
 	if news {
 		close(h.next)
 		h.next = make(chan struct{})
@@ -210,7 +217,7 @@ func (h *Hub) after(number uint64) batch {
 	from, _ := slices.BinarySearchFunc(h.log, number+1, func(a arrival, n uint64) int {
 		return cmp.Compare(a.number, n)
 	})
-	b := batch{last: h.last, asOf: h.asOf, more: h.next}
+	b := batch{last: h.last, asOf: h.asOf, looks: h.looks, more: h.next}
 	for _, a := range h.log[from:] {
 		b.changes = append(b.changes, a.change)
 	}

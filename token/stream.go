@@ -40,7 +40,7 @@ func (f *Feed) stream(w http.ResponseWriter, r *http.Request, self string) error
 func (f *Feed) follow(ctx context.Context, out lines, b batch, self string) {
 	beat := time.NewTicker(f.cfg.Heartbeat)
 	defer beat.Stop()
-	said := b.asOf
+	said := b.looks
 	for {
 		due := false
 		select {
@@ -54,8 +54,8 @@ func (f *Feed) follow(ctx context.Context, out lines, b batch, self string) {
 		}
 		b = f.deps.Hub.after(b.last)
 		var ticks []tick
-		if due && b.asOf.After(said) {
-			ticks, said = []tick{{At: b.asOf.Unix()}}, b.asOf
+		if due && b.looks > said {
+			ticks, said = []tick{{At: b.asOf.Unix()}}, b.looks
 		}
 		if !out.send(public(b.changes), ticks...) || ended(b.changes, self) {
 			return

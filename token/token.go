@@ -200,14 +200,14 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, r, err)
 		return
 	}
-	wire.WriteJSON(w, http.StatusOK, answer(tokens, s.deps.Now()))
+	wire.WriteJSON(w, http.StatusOK, answer(tokens))
 }
 
 // answer is the token response (RFC 6749 §5.1); scope is always told.
-func answer(t *engine.Tokens, now time.Time) map[string]any {
+func answer(t *engine.Tokens) map[string]any {
 	body := map[string]any{
 		"access_token": t.Access.Reveal(), "token_type": "Bearer",
-		"expires_in": int64(t.ExpiresAt.Sub(now).Seconds()), "scope": strings.Join(t.Scope, " "),
+		"expires_in": int64(t.Life.Seconds()), "scope": strings.Join(t.Scope, " "),
 	}
 	if t.Refresh != "" {
 		body["refresh_token"] = t.Refresh.Reveal()

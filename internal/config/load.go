@@ -37,7 +37,7 @@ func Load(path string, environ []string) (Config, error) {
 		return Config{}, fmt.Errorf("finding the configuration's folder: %w", err)
 	}
 	c.anchor(dir)
-	c.dress()
+	c.complete()
 	return c, nil
 }
 
@@ -78,15 +78,18 @@ func (c *Config) paths() []*string {
 	return all
 }
 
-// dress fills in the documented defaults of brands.
-func (c *Config) dress() {
+// complete fills in the documented defaults of issuers.
+func (c *Config) complete() {
 	for i := range c.Issuers {
-		b := &c.Issuers[i].Brand
-		if u, err := url.Parse(c.Issuers[i].URL); err == nil && b.Name == "" {
-			b.Name = u.Hostname()
+		issuer := &c.Issuers[i]
+		if u, err := url.Parse(issuer.URL); err == nil && issuer.Brand.Name == "" {
+			issuer.Brand.Name = u.Hostname()
 		}
-		if b.Accent == "" {
-			b.Accent = "#1f4e79"
+		if issuer.Brand.Accent == "" {
+			issuer.Brand.Accent = "#1f4e79"
+		}
+		if issuer.Login.ACRValues == nil && issuer.Login.URL != "" {
+			issuer.Login.ACRValues = []string{"urn:openbanking:psd2:sca", "urn:openbanking:psd2:ca"}
 		}
 	}
 }

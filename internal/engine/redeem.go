@@ -49,8 +49,7 @@ type Tokens struct {
 	Refresh fapi.Secret // empty when none was made
 	IDToken fapi.Secret // empty without openid
 	Scope   []string
-	// ExpiresAt is the end of the access token.
-	ExpiresAt time.Time
+	Life    time.Duration // of the access token
 }
 
 // Redeem exchanges a code (RFC 6749 §4.1.3). Nothing is stored: the caller's
@@ -124,7 +123,7 @@ func (e *Engine) exchange(ctx context.Context, op *operation, form url.Values, g
 	}
 	idToken, _ := response.GetExtra("id_token").(string)
 	return &Tokens{Access: op.accessToken, Refresh: op.refresh, IDToken: fapi.Secret(idToken),
-		Scope: request.GetGrantedScopes(), ExpiresAt: op.access.ExpiresAt}, nil
+		Scope: request.GetGrantedScopes(), Life: op.access.ExpiresAt.Sub(op.access.IssuedAt)}, nil
 }
 
 // refreshHandler is the refresh_token grant without rotation: fosite's own

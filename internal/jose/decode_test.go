@@ -3,6 +3,7 @@ package jose_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -109,7 +110,12 @@ func TestDecodeExactNames(t *testing.T) {
 }
 
 func TestDecodeAccepts(t *testing.T) {
+	many := `{`
+	for i := range 200 {
+		many += fmt.Sprintf(`"n%d":{},`, i)
+	}
 	for _, raw := range []string{
+		many + `"z":1}`,
 		`{}`, ` { } `, `{"a":{"a":{"a":1}},"b":[{"a":1},{"a":1}]}`, `{"exp":0}`, `{"exp":253402300799}`, `{"exp":1.7e9}`,
 		`{"exp":null}`, `{"x":"a,b","y":"{","z":"\"}"}`, `{"a\"b":1,"a":2}`,
 		`{"claims":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + `}`,

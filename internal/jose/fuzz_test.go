@@ -11,11 +11,18 @@ import (
 )
 
 // FuzzVerify: nothing panics, and whatever is accepted go-jose accepts as well.
+// The key is a fixed one, so that every fuzzing process holds the same.
 func FuzzVerify(f *testing.F) {
-	set := clientSet(f)
-	f.Add(rawJWS(f, `{"alg":"ES256","kid":"ec"}`, `{"a":1}`, ecKey()))
-	f.Add(rawJWS(f, `{"alg":"PS256","kid":"rsa"}`, `{"a":1}`, rsaKey()))
-	f.Add(rawJWS(f, `{"alg":"none","crit":[],"b64":false}`, `{}`, ecKey()))
+	set, err := jose.ParseKeySet([]byte(`{"keys":[` + rfc7515Key + `]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	var key gojose.JSONWebKey
+	if err := key.UnmarshalJSON([]byte(rfc7515Key)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(rfc7515Token)
+	f.Add(rawJWS(f, `{"alg":"PS256","kid":"rsa","crit":[],"b64":false}`, `{"a":1}`, rsaKey()))
 	f.Add("e30.e30.e30")
 	f.Add("....")
 	f.Fuzz(func(t *testing.T, token string) {
@@ -27,12 +34,9 @@ func FuzzVerify(f *testing.F) {
 		if err != nil {
 			t.Fatalf("go-jose does not parse it: %v", err)
 		}
-		for _, key := range []any{&ecKey().PublicKey, &rsaKey().PublicKey, &otherEC().PublicKey} {
-			if got, err := obj.Verify(key); err == nil && bytes.Equal(got, payload) {
-				return
-			}
+		if got, err := obj.Verify(key); err != nil || !bytes.Equal(got, payload) {
+			t.Fatalf("go-jose does not accept it: %v", err)
 		}
-		t.Fatal("accepted, and no key of the set signed it")
 	})
 }
 
@@ -53,7 +57,7 @@ func FuzzDecrypt(f *testing.F) {
 // FuzzParseKeySet: what is accepted is written without private members and reads
 // back as the same set.
 func FuzzParseKeySet(f *testing.F) {
-	f.Add(clientSet(f).JSON())
+	f.Add([]byte(`{"keys":[{"kty":"OKP","kid":"a"},{"kty":"EC","kid":"a","use":"enc"}]}`))
 	f.Add([]byte(`{"keys":[` + rfc7515Key + `,` + rfc7638 + `]}`))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA"}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {

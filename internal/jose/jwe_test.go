@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdh"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -134,7 +135,7 @@ func TestDecryptHandmade(t *testing.T) {
 	for _, header := range []string{
 		`{"alg":"RSA-OAEP-256","enc":"A256GCM","kid":"rsa"}`,
 		`{"alg":"RSA-OAEP-256","enc":"A256GCM"}`,
-		`{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"JWE","x5c":["?"],"jku":"https://evil.example/"}`,
+		`{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"JWE","x5t":"?","jku":"https://evil.example/"}`,
 	} {
 		plain, err := jose.Decrypt(strings.Join(handmade(t, header, "inner"), "."), decrypters(t), keyAlgs, encAlgs)
 		if err != nil || string(plain) != "inner" {
@@ -222,8 +223,8 @@ func TestDecryptRefusesForms(t *testing.T) {
 // TestDecryptInvalidCurve is attack 32: points that are not on the curve, or on
 // another one, as ephemeral keys.
 func TestDecryptInvalidCurve(t *testing.T) {
-	x, y := ecKey().X.FillBytes(make([]byte, 32)), ecKey().Y.FillBytes(make([]byte, 32))
-	big := p384Key().X.FillBytes(make([]byte, 48))
+	x, y := coordinates(t, ecKey())
+	bigX, bigY := coordinates(t, p384Key())
 	for name, epk := range map[string]string{
 		"missing":       `null`,
 		"not an object": `"epk"`,
@@ -231,7 +232,7 @@ func TestDecryptInvalidCurve(t *testing.T) {
 		"off the curve": `{"kty":"EC","crv":"P-256","x":"` + b64(x) + `","y":"` + b64(x) + `"}`,
 		"zero":          `{"kty":"EC","crv":"P-256","x":"` + b64(make([]byte, 32)) + `","y":"` + b64(make([]byte, 32)) + `"}`,
 		"beyond p":      `{"kty":"EC","crv":"P-256","x":"` + b64([]byte(strings.Repeat("\xff", 32))) + `","y":"` + b64(y) + `"}`,
-		"P-384":         `{"kty":"EC","crv":"P-384","x":"` + b64(big) + `","y":"` + b64(p384Key().Y.FillBytes(make([]byte, 48))) + `"}`,
+		"P-384":         `{"kty":"EC","crv":"P-384","x":"` + b64(bigX) + `","y":"` + b64(bigY) + `"}`,
 		"no y":          `{"kty":"EC","crv":"P-256","x":"` + b64(x) + `"}`,
 		"short x":       `{"kty":"EC","crv":"P-256","x":"AA","y":"` + b64(y) + `"}`,
 		"private":       `{"kty":"EC","crv":"P-256","x":"` + b64(x) + `","y":"` + b64(y) + `","d":"` + b64(x) + `"}`,
@@ -249,6 +250,12 @@ func TestDecryptInvalidCurve(t *testing.T) {
 			}
 		})
 	}
+}
+
+func coordinates(t testing.TB, key *ecdsa.PrivateKey) (x, y []byte) {
+	t.Helper()
+	point := must[[]byte](t)(key.PublicKey.Bytes())[1:]
+	return point[:len(point)/2], point[len(point)/2:]
 }
 
 // TestDecryptBoundsPlaintext: attack 30, really compressed, and a plaintext above

@@ -9,11 +9,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/procura/procura/resource"
-	"github.com/procura/procura/resource/gateway"
-
 	"github.com/procura/procura/internal/fapi"
 	"github.com/procura/procura/internal/obs"
+	"github.com/procura/procura/resource"
+	"github.com/procura/procura/resource/gateway"
 )
 
 // gate is the gateway with what it needs to run.

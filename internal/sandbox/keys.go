@@ -38,26 +38,31 @@ func readSigner(raw []byte) (private, error) {
 	return private{kid, alg, signer}, nil
 }
 
-// loginSigner makes or loads the login application's key, publishes its public
-// half as a file for the server, and returns it as a signer.
-func loginSigner(dir string) (jose.Signer, error) {
+// loginKey is the login application's signing key.
+type loginKey struct{ private }
+
+// openLoginKey makes or loads the login application's key and publishes its
+// public half as a file for the server.
+func openLoginKey(dir string) (loginKey, error) {
 	public, err := ensureSigningKey(dir, fileLoginKey, "lagoon-login", jose.ES256)
 	if err != nil {
-		return jose.Signer{}, err
+		return loginKey{}, err
 	}
 	if err := writeFile(dir, fileLoginSet, keySet(public)); err != nil {
-		return jose.Signer{}, err
+		return loginKey{}, err
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, fileLoginKey))
 	if err != nil {
-		return jose.Signer{}, fmt.Errorf("reading %s: %w", fileLoginKey, err)
+		return loginKey{}, fmt.Errorf("reading %s: %w", fileLoginKey, err)
 	}
 	p, err := readSigner(raw)
 	if err != nil {
-		return jose.Signer{}, fmt.Errorf("reading %s: %w", fileLoginKey, err)
+		return loginKey{}, fmt.Errorf("reading %s: %w", fileLoginKey, err)
 	}
-	return jose.NewSigner(p.kid, p.alg, p.key)
+	return loginKey{p}, nil
 }
+
+func (p private) signer() (jose.Signer, error) { return jose.NewSigner(p.kid, p.alg, p.key) }
 
 // ensureKEK makes the key that seals the server's private keys in the database;
 // without it the data dir's database is worthless.

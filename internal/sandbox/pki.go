@@ -162,6 +162,18 @@ func (p *pki) load509(files pair) (tls.Certificate, error) {
 	return tls.LoadX509KeyPair(filepath.Join(p.dir, files.certFile), filepath.Join(p.dir, files.keyFile))
 }
 
+func (p *pki) loadAll(files ...pair) ([]tls.Certificate, error) {
+	var all []tls.Certificate
+	for _, f := range files {
+		c, err := p.load509(f)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.certFile, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
 // writeFile writes a file of the data dir that only its owner can read, in one
 // step.
 func writeFile(dir, name string, content []byte) error {

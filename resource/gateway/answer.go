@@ -30,17 +30,39 @@ func (r *refusal) Error() string {
 // Unwrap returns the cause.
 func (r *refusal) Unwrap() error { return r.cause }
 
-// code is an error code of UK Open Banking, in the words of each version.
-type code struct{ v3, v4 string }
+// code is an error code of UK Open Banking in the words of version 3.1.
+type code string
 
 // Neither version has a code for a path, a method or a permission that is not
-// there: "unexpected" and a word of ours stand in.
-var (
-	codeUnexpected = code{"UK.OBIE.Field.Unexpected", "U005"}
-	codeHeader     = code{"UK.OBIE.Header.Invalid", "U006"}
-	codeForbidden  = code{"UK.OBIE.Resource.ConsentMismatch", "U008"}
-	codeFault      = code{"UK.OBIE.UnexpectedError", "U000"}
+// there: the nearest stands in, with a message of ours.
+const (
+	codeUnexpected code = "UK.OBIE.Field.Unexpected"
+	codeHeader     code = "UK.OBIE.Header.Invalid"
+	codeForbidden  code = "UK.OBIE.Resource.ConsentMismatch"
+	codeFault      code = "UK.OBIE.UnexpectedError"
 )
+
+// in returns the code in the words of the version that the path belongs to.
+func (c code) in(path string) string {
+	if !strings.HasPrefix(path, "/open-banking/v4.0/") {
+		return string(c)
+	}
+	switch c {
+	case codeUnexpected:
+		return "U005"
+	case codeHeader:
+		return "U006"
+	case codeForbidden:
+		return "U008"
+	default:
+		return "U000"
+	}
+}
+
+func tooLarge() *refusal {
+	return &refusal{status: http.StatusRequestEntityTooLarge, code: codeUnexpected,
+		message: "the request body is too large"}
+}
 
 // outward turns any error into what may be said outside.
 func outward(err error) *refusal {
@@ -91,16 +113,12 @@ func refuse(w http.ResponseWriter, path string, err error) {
 		w.WriteHeader(out.status)
 		return
 	}
-	word := out.code.v3
-	if strings.HasPrefix(path, "/open-banking/v4.0/") {
-		word = out.code.v4
-	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(out.status)
 	// The peer is gone when this fails; there is nobody to tell.
 	_ = json.NewEncoder(w).Encode(problem{
 		Code: fmt.Sprintf("%d %s", out.status, http.StatusText(out.status)), ID: h.Get(resource.InteractionHeader),
-		Message: out.message, Errors: []problemPart{{ErrorCode: word, Message: out.message}}})
+		Message: out.message, Errors: []problemPart{{ErrorCode: out.code.in(path), Message: out.message}}})
 }
 
 // challenge sets WWW-Authenticate for refusals of the token (RFC 6750 §3).

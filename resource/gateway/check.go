@@ -73,9 +73,7 @@ func (g *Gateway) check(w http.ResponseWriter, r *http.Request, rest string) {
 		var d *decision
 		if d, err = g.decide(r.Context(), q); err == nil {
 			rec.allowed(d)
-			for name, value := range d.facts() {
-				w.Header().Set(name, value)
-			}
+			d.facts().Set(w.Header())
 			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(http.StatusOK)
 			return

@@ -10,7 +10,7 @@
 // permissions come from the authorization server, once per grant.
 //
 // The API behind trusts the headers X-Procura-Client, -Customer, -Accounts,
-// -Consent, -Permissions and -Grant; see ReadFacts. Whatever a client sends under such names is
+// -Consent, -Permissions and -Grant; see resource.ReadFacts. Whatever a client sends under such names is
 // dropped, in headers and trailers. The API must be reachable through the gateway
 // alone.
 //

@@ -154,7 +154,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // admit bounds the body, before anything reads it, and decides.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (*decision, error) {
 	if r.ContentLength > g.cfg.MaxBody {
-		return nil, errTooLarge
+		return nil, tooLarge()
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, g.cfg.MaxBody)
 	request, err := resource.RequestFrom(r)
@@ -163,9 +163,6 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) (*decision, erro
 	}
 	return g.decide(r.Context(), question{method: r.Method, path: r.URL.EscapedPath(), request: request})
 }
-
-var errTooLarge = &refusal{status: http.StatusRequestEntityTooLarge, code: codeUnexpected,
-	message: "the request body is too large"}
 
 // proxy returns the way to one target. The library takes hop-by-hop headers off
 // in both directions before rewrite is asked, so that no Connection header can
@@ -193,27 +190,23 @@ func (g *Gateway) proxy(base string, over http.RoundTripper, rewrite func(*httpu
 }
 
 func (g *Gateway) toBank(p *httputil.ProxyRequest, d *decision) {
-	for name, value := range d.facts() {
-		if value != "" {
-			p.Out.Header.Set(name, value)
-		}
-	}
+	d.facts().Set(p.Out.Header)
 }
 
 // toAuthorizationServer speaks to the consent API for the TPP: the server
 // believes who the client is because of the gateway's own certificate.
 func (g *Gateway) toAuthorizationServer(p *httputil.ProxyRequest, d *decision) {
 	p.Out.URL.RawQuery = ""
-	p.Out.Header.Set(HeaderClient, d.token.ClientID)
-	p.Out.Header.Set(HeaderResourceServer, g.cfg.ClientID)
+	p.Out.Header.Set(resource.HeaderClient, d.token.ClientID)
+	p.Out.Header.Set(headerResourceServer, g.cfg.ClientID)
 }
 
 // upstreamFault tells apart whose fault it was that nothing came back.
 func upstreamFault(err error) error {
-	var tooLarge *http.MaxBytesError
+	var over *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return errTooLarge
+	case errors.As(err, &over):
+		return tooLarge()
 	case errors.Is(err, context.DeadlineExceeded):
 		return &refusal{status: http.StatusGatewayTimeout, code: codeFault, message: "the API did not answer in time", cause: err}
 	}

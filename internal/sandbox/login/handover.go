@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/procura/procura/internal/fapi"
@@ -29,7 +30,7 @@ type challenge struct {
 	Expires     jose.NumericDate `json:"exp"`
 	Interaction string           `json:"jti"`
 	ClientName  string           `json:"client_name"`
-	ACRValues   []string         `json:"acr_values"`
+	ACRValues   string           `json:"acr_values"` // space-separated, best first
 	ForceLogin  bool             `json:"force_login"`
 	MaxAge      *int64           `json:"max_age"`
 	LoginHint   string           `json:"login_hint"`
@@ -116,7 +117,7 @@ func (c *challenge) satisfiedBy(authTime, now time.Time) bool {
 // no strong authentication; a demo claims it all the same.
 func (c *challenge) acr() string {
 	const sca, ca = "urn:openbanking:psd2:sca", "urn:openbanking:psd2:ca"
-	for _, wanted := range c.ACRValues {
+	for _, wanted := range strings.Fields(c.ACRValues) {
 		if slices.Contains([]string{sca, ca}, wanted) {
 			return wanted
 		}

@@ -186,7 +186,7 @@ func submit(t *testing.T, br *browser.Browser, p *browser.Page, button, password
 func TestLogin(t *testing.T) {
 	b := newBank(t)
 	br := b.browser(t)
-	address := b.challenge(t, b.issuer, "login-challenge+jwt", map[string]any{"acr_values": []string{"phr", "urn:openbanking:psd2:ca"}, "login_hint": "bob"})
+	address := b.challenge(t, b.issuer, "login-challenge+jwt", map[string]any{"acr_values": "phr urn:openbanking:psd2:ca", "login_hint": "bob"})
 	p := open(t, br, address)
 	if !strings.Contains(p.Text, "A TPP") {
 		t.Errorf("the page does not name the client: %s", p.Text)

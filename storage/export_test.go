@@ -1,0 +1,51 @@
+package storage
+
+// Queries are the statements by the names of their constants, for the tests that
+// prepare and lint them; a test holds the list complete.
+var Queries = map[string]string{
+	"readVersionSQL":       readVersionSQL,
+	"spendOnceSQL":         spendOnceSQL,
+	"insertPushedSQL":      insertPushedSQL,
+	"readPushedSQL":        readPushedSQL,
+	"insertInteractionSQL": insertInteractionSQL,
+	"readInteractionSQL":   readInteractionSQL,
+	"recordLoginSQL":       recordLoginSQL,
+	"completeSQL":          completeSQL,
+	"refuseSQL":            refuseSQL,
+	"readCodeSQL":          readCodeSQL,
+	"spendCodeSQL":         spendCodeSQL,
+	"revokeGrantSQL":       revokeGrantSQL,
+	"readRefreshSQL":       readRefreshSQL,
+	"readTokenStateSQL":    readTokenStateSQL,
+	"revokeTokenSQL":       revokeTokenSQL,
+	"insertConsentSQL":     insertConsentSQL,
+	"readConsentSQL":       readConsentSQL,
+	"lockConsentSQL":       lockConsentSQL,
+	"deleteConsentSQL":     deleteConsentSQL,
+	"readClientSQL":        readClientSQL,
+	"listClientsSQL":       listClientsSQL,
+	"putClientSQL":         putClientSQL,
+	"disableClientSQL":     disableClientSQL,
+	"readKeysSQL":          readKeysSQL,
+	"insertKeySQL":         insertKeySQL,
+	"keysActSQL":           keysActSQL,
+	"retireKeySQL":         retireKeySQL,
+	"promoteKeySQL":        promoteKeySQL,
+	"requireCurrentSQL":    requireCurrentSQL,
+	"insertIssuerSQL":      insertIssuerSQL,
+	"readIssuerSQL":        readIssuerSQL,
+	"changesSinceSQL":      changesSinceSQL,
+	"listAuditSQL":         listAuditSQL,
+	"takeLeaseSQL":         takeLeaseSQL,
+	"sweepAssertionsSQL":   sweepAssertionsSQL,
+	"sweepPushedSQL":       sweepPushedSQL,
+	"sweepInteractionsSQL": sweepInteractionsSQL,
+	"sweepChangesSQL":      sweepChangesSQL,
+	"sweepCodesSQL":        sweepCodesSQL,
+	"sweepRefreshSQL":      sweepRefreshSQL,
+	"sweepOrphansSQL":      sweepOrphansSQL,
+	"sweepGrantsSQL":       sweepGrantsSQL,
+}
+
+// onceSQL is a part, not a statement.
+var _ = onceSQL
