@@ -146,7 +146,7 @@ func (s *Service) read(ctx context.Context, p wire.Params) (*open, error) {
 	case p.Has("request_uri") && p.Has("request"): // RFC 9101 §5
 		return nil, fapi.InvalidRequest("request and request_uri cannot be combined")
 	case p.Has("request_uri"):
-		return s.readPushed(ctx, client, p.Get("request_uri"))
+		return s.readPushed(ctx, client, p)
 	}
 	request, err := s.deps.Validator.ReadFront(ctx, client, p)
 	if err != nil {
@@ -160,9 +160,11 @@ func (s *Service) read(ctx context.Context, p wire.Params) (*open, error) {
 
 // readPushed opens a pushed request; whatever else stands in the URL is ignored
 // (RFC 9126 §4, RFC 9101 §5). It stays unspent until the customer has decided.
-func (s *Service) readPushed(ctx context.Context, c *clients.Registered, uri string) (*open, error) {
-	if !hasRequestURIPrefix(uri) {
-		return nil, fapi.NewError("request_uri_not_supported", "request_uri is only accepted from the pushed authorization request endpoint")
+func (s *Service) readPushed(ctx context.Context, c *clients.Registered, p wire.Params) (*open, error) {
+	uri := p.Get("request_uri")
+	if !hasRequestURIPrefix(uri) { // never fetched (attack 12)
+		return nil, &authreq.Refusal{Return: authreq.PlainReturn(c, p), Err: fapi.NewError("request_uri_not_supported",
+			"request_uri is only accepted from the pushed authorization request endpoint")}
 	}
 	unusable := fapi.InvalidRequestURI("the request_uri is unknown, expired, used, or another client's")
 	digest := fapi.Secret(uri).Digest()

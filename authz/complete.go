@@ -212,7 +212,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request, o *open, i *f
 	case errors.Is(err, fapi.ErrSpent): // another tab was faster: the request_uri works once
 		return fapi.InvalidRequestURI("this request has already been answered").Because(err)
 	case errors.Is(err, fapi.ErrConflict):
-		return refuse(o.request, fapi.InvalidRequest("the consent cannot be authorised any more").Because(err))
+		return refuse(o.request, fapi.AccessDenied("the consent cannot be authorised any more").Because(err))
 	case err != nil:
 		return err
 	}

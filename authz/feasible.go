@@ -24,7 +24,8 @@ func (s *Service) feasible(ctx context.Context, o *open) error {
 }
 
 // decidable checks the intent: the client's own, and one that a customer may
-// still decide on (FAPI 1 Advanced: a foreign intent is refused).
+// still decide on (F1A-25, attack 78). A foreign intent is answered like one that
+// does not exist.
 func (s *Service) decidable(ctx context.Context, o *open) error {
 	if o.request.ConsentID == "" {
 		return nil
@@ -32,13 +33,13 @@ func (s *Service) decidable(ctx context.Context, o *open) error {
 	consent, err := s.deps.Store.ReadConsent(ctx, s.cfg.Issuer.URL, o.request.ConsentID)
 	switch {
 	case errors.Is(err, fapi.ErrNotFound):
-		return refuse(o.request, fapi.InvalidRequest("the consent is not known"))
+		return refuse(o.request, fapi.AccessDenied("the consent is not known"))
 	case err != nil:
 		return err
 	case consent.ClientID != o.client.ID:
-		return refuse(o.request, fapi.InvalidRequest("the consent is not known"))
+		return refuse(o.request, fapi.AccessDenied("the consent is not known"))
 	case !consent.Decidable(s.deps.Now()):
-		return refuse(o.request, fapi.InvalidRequest("the consent cannot be authorised any more"))
+		return refuse(o.request, fapi.AccessDenied("the consent cannot be authorised any more"))
 	}
 	return nil
 }

@@ -29,8 +29,10 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, c *clients.Regist
 	s.answer(w, r, c, refusal.Return, params)
 }
 
+// pageStatus is 400 except for our own faults and for whoever came from another
+// browser (attacks 71 and 73).
 func pageStatus(e *fapi.Error) int {
-	if e.Status >= 500 {
+	if e.Status >= 500 || e.Status == http.StatusForbidden {
 		return e.Status
 	}
 	return http.StatusBadRequest

@@ -120,8 +120,16 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, c *call) error {
 	case id != "" && r.Method == http.MethodDelete:
 		return s.delete(w, r, c, id)
 	default:
+		w.Header().Set("Allow", allowed(id))
 		return refused(invalidFormat, "the method is not allowed here", "").withStatus(http.StatusMethodNotAllowed)
 	}
+}
+
+func allowed(id string) string {
+	if id == "" {
+		return http.MethodPost
+	}
+	return http.MethodGet + ", " + http.MethodDelete
 }
 
 func (s *Service) post(w http.ResponseWriter, r *http.Request, c *call) error {

@@ -39,10 +39,10 @@ func ParseRequest(body []byte) (Request, error) {
 func parseData(data map[string]json.RawMessage) (Request, error) {
 	var out Request
 	if data["Permissions"] == nil {
-		return out, refused(missingField, "the member is missing", "Data.Permissions")
+		return Request{}, refused(missingField, "the member is missing", "Data.Permissions")
 	}
 	if jose.Decode(data["Permissions"], &out.Permissions) != nil {
-		return out, refused(invalidField, "an array of strings is expected", "Data.Permissions")
+		return Request{}, refused(invalidField, "an array of strings is expected", "Data.Permissions")
 	}
 	for name, at := range map[string]*time.Time{
 		"ExpirationDateTime":      &out.ExpiresAt,
@@ -74,6 +74,13 @@ func members(raw json.RawMessage, path string, known ...string) (map[string]json
 	return out, nil
 }
 
+// Years that a date may lie in; ours. They keep what is sent apart from the zero
+// value, which means that there is no date, and from years of five digits.
+const (
+	minYear = 1900
+	maxYear = 9998
+)
+
 // parseDate reads an ISO 8601 date and time with its zone, in microseconds, which
 // is what is stored. An absent member leaves at alone.
 func parseDate(raw json.RawMessage, at *time.Time, path string) error {
@@ -85,10 +92,11 @@ func parseDate(raw json.RawMessage, at *time.Time, path string) error {
 		return refused(invalidField, "a string is expected", path)
 	}
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Year() < 1 {
-		return refused(invalidDate, "a date and time with its zone is expected", path)
+	t = t.UTC()
+	if err != nil || t.Year() < minYear || t.Year() > maxYear {
+		return refused(invalidDate, "a date and time of our times, with its zone, is expected", path)
 	}
-	*at = t.UTC().Truncate(time.Microsecond)
+	*at = t.Truncate(time.Microsecond)
 	return nil
 }
 

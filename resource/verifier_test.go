@@ -258,9 +258,20 @@ func TestFailsClosedOnItsFeed(t *testing.T) {
 
 func TestConfigsThatAreRefused(t *testing.T) {
 	good := resource.DefaultConfig("https://issuer.example", "https://api.example")
-	deps := resource.Deps{Fetch: nil, Revocations: nothingRevoked(), Now: time.Now}
-	if _, err := resource.New(good, deps); err == nil {
-		t.Error("New accepted Deps without Fetch")
+	fetch, err := resource.NewFetcher(nil)
+	must(t, err)
+	deps := resource.Deps{Fetch: fetch, Revocations: nothingRevoked(), Now: time.Now}
+	if _, err := resource.New(good, deps); err != nil {
+		t.Fatal(err)
+	}
+	for name, without := range map[string]resource.Deps{
+		"Fetch":       {Revocations: deps.Revocations, Now: deps.Now},
+		"Revocations": {Fetch: deps.Fetch, Now: deps.Now},
+		"Now":         {Fetch: deps.Fetch, Revocations: deps.Revocations},
+	} {
+		if _, err := resource.New(good, without); err == nil {
+			t.Errorf("accepted without %s", name)
+		}
 	}
 	for name, edit := range map[string]func(*resource.Config){
 		"http issuer":       func(c *resource.Config) { c.Issuer = "http://issuer.example" },
@@ -275,10 +286,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	} {
 		cfg := good
 		edit(&cfg)
-		w := newWorld(t, nothingRevoked(), nil)
-		fetch, err := resource.NewFetcher(w.issuer.CA.Pool())
-		must(t, err)
-		if _, err := resource.New(cfg, resource.Deps{Fetch: fetch, Revocations: nothingRevoked(), Now: time.Now}); err == nil {
+		if _, err := resource.New(cfg, deps); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

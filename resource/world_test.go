@@ -38,7 +38,7 @@ type revocations struct {
 	revoked func(*resource.Token) bool
 }
 
-func (r revocations) Age() (time.Duration, bool)      { return r.age() }
+func (r revocations) Age() (time.Duration, bool)     { return r.age() }
 func (r revocations) Revoked(t *resource.Token) bool { return r.revoked(t) }
 
 func nothingRevoked() revocations {

@@ -118,7 +118,7 @@ func TestRaceDecision(t *testing.T) {
 func TestRaceSameConsent(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.consent(t, "c")
-		list := make([]fapi.Completion, 8)
+		list := make([]fapi.Completion, w.few)
 		for i := range list {
 			list[i] = completion(w.loggedIn(t, nil), fmt.Sprint(i), "c")
 		}
@@ -134,7 +134,7 @@ func TestRaceSameConsent(t *testing.T) {
 func TestRaceDeleteConsent(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.consent(t, "c")
-		list := make([]fapi.Completion, 16)
+		list := make([]fapi.Completion, w.few)
 		for i := range list {
 			list[i] = completion(w.loggedIn(t, nil), fmt.Sprint(i), "c")
 		}
@@ -253,7 +253,7 @@ func TestRaceStart(t *testing.T) {
 func TestRaceRotate(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ok(t, w.InsertKeys(t.Context(), issuer, []fapi.SigningKey{key("c", fapi.KeyCurrent), key("n", fapi.KeyNext)}, "start", start))
-		race(t, 8, fapi.ErrConflict, func(i int) error {
+		race(t, 4, fapi.ErrConflict, func(i int) error {
 			return w.RotateKeys(t.Context(), issuer, []fapi.SigningKey{key(fmt.Sprint(i), fapi.KeyNext)}, start, start, "op")
 		})
 		keys, err := w.ReadKeys(t.Context(), issuer)
@@ -291,4 +291,3 @@ func TestRaceSweep(t *testing.T) {
 		}
 	})
 }
-

@@ -2,18 +2,14 @@ package token_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -74,16 +70,12 @@ func newKey(t *testing.T, kid string) (*ring, json.RawMessage) {
 	t.Helper()
 	key, err := jose.GenerateKey(jose.ES256)
 	must(t, err)
-	private, ok := key.(crypto.Signer)
-	if !ok {
-		t.Fatal("the key does not sign")
-	}
-	jwk, err := jose.PublicJWK(kid, "sig", jose.ES256, private.Public())
+	jwk, err := jose.PublicJWK(kid, "sig", jose.ES256, key.Public())
 	must(t, err)
 	raw := json.RawMessage(fmt.Sprintf(`{"keys":[%s]}`, jwk))
 	set, err := jose.ParseKeySet(raw)
 	must(t, err)
-	signer, err := jose.NewSigner(kid, jose.ES256, private)
+	signer, err := jose.NewSigner(kid, jose.ES256, key)
 	must(t, err)
 	return &ring{signer: signer, public: set}, raw
 }
@@ -95,132 +87,11 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// ledger is the database of the tests: its acts, and how many there were.
-type ledger struct {
-	mu       sync.Mutex
-	trips    int
-	spent    map[fapi.Digest]bool
-	grants   map[string]*fapi.Grant
-	consents map[string]*fapi.Consent
-	refresh  map[fapi.Digest]*fapi.RefreshToken
-	dead     map[string]bool // jti
-	changes  []fapi.Change
-	acts     []any // what was revoked
-	down     bool
-}
-
-func newLedger() *ledger {
-	return &ledger{spent: map[fapi.Digest]bool{}, grants: map[string]*fapi.Grant{}, dead: map[string]bool{},
-		consents: map[string]*fapi.Consent{}, refresh: map[fapi.Digest]*fapi.RefreshToken{}}
-}
-
-// visit is the beginning of every statement: it counts, and spends the jti.
-func (l *ledger) visit(once fapi.Once) error {
-	l.trips++
-	if l.down {
-		return fmt.Errorf("reaching the database: %w", fapi.ErrUnavailable)
-	}
-	if once.IsZero() {
-		return nil
-	}
-	if l.spent[once.Digest] {
-		return fapi.ErrReplayed
-	}
-	l.spent[once.Digest] = true
-	return nil
-}
-
-func (l *ledger) SpendOnce(_ context.Context, once fapi.Once) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if once.IsZero() {
-		return nil
-	}
-	return l.visit(once)
-}
-
-func (l *ledger) ReadTokenState(_ context.Context, q fapi.TokenQuery) (*fapi.TokenState, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.visit(q.Once); err != nil {
-		return nil, err
-	}
-	return &fapi.TokenState{Revoked: l.dead[q.JTI], Grant: l.grants[q.GrantID], Consent: l.consents[q.ConsentID]}, nil
-}
-
-func (l *ledger) ReadRefresh(_ context.Context, _ string, d fapi.Digest, once fapi.Once) (*fapi.RefreshState, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.visit(once); err != nil {
-		return nil, err
-	}
-	r, known := l.refresh[d]
-	if !known {
-		return nil, fapi.ErrNotFound
-	}
-	g := l.grants[r.GrantID]
-	return &fapi.RefreshState{Refresh: *r, Grant: *g, Consent: l.consents[g.ConsentID]}, nil
-}
-
-func (l *ledger) RevokeGrant(_ context.Context, r fapi.GrantRevocation) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.visit(r.Once); err != nil {
-		return err
-	}
-	l.grants[r.GrantID].RevokedAt = r.Now
-	l.acts = append(l.acts, r)
-	return nil
-}
-
-func (l *ledger) RevokeToken(_ context.Context, r fapi.TokenRevocation) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.visit(r.Once); err != nil {
-		return err
-	}
-	l.dead[r.JTI] = true
-	l.acts = append(l.acts, r)
-	return nil
-}
-
-func (l *ledger) ChangesSince(_ context.Context, _ string, since, now time.Time) ([]fapi.Change, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.visit(fapi.Once{}); err != nil {
-		return nil, err
-	}
-	var out []fapi.Change
-	for _, c := range l.changes {
-		if !c.CreatedAt.Before(since) && c.ExpiresAt.After(now) {
-			out = append(out, c)
-		}
-	}
-	return out, nil
-}
-
-// commit makes a change visible; at is the time that it carries.
-func (l *ledger) commit(kind, value string, revoked bool, at time.Time) fapi.Change {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c := fapi.Change{ID: uuid.NewString(), Issuer: issuer.URL, Kind: kind, Value: value, Revoked: revoked,
-		CreatedAt: at, ExpiresAt: at.Add(10 * time.Minute)}
-	l.changes = append(l.changes, c)
-	return c
-}
-
-func (l *ledger) cut(down bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.down = down
-}
-
-func (l *ledger) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := l.trips
-	l.trips = 0
-	return n
+// backing is everything that the room stores.
+type backing interface {
+	token.IntrospectionStore
+	token.RevocationStore
+	token.ChangeStore
 }
 
 // rig is the token room without its token endpoint, behind real TLS.
@@ -228,6 +99,7 @@ type rig struct {
 	t       *testing.T
 	clock   *hands
 	store   *ledger
+	db      backing // store, unless a test has a real one
 	ca      *certtest.CA
 	leaves  map[string]*certtest.Leaf
 	auth    *clientauth.Authenticator
@@ -243,7 +115,8 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: &hands{now: time.Now().Truncate(time.Second)}, store: newLedger(),
+	ledger := newLedger()
+	r := &rig{t: t, clock: &hands{now: time.Now().Truncate(time.Second)}, store: ledger, db: ledger,
 		leaves: map[string]*certtest.Leaf{}, keys: map[string]*ring{}}
 	var err error
 	r.ca, err = certtest.NewCA(certtest.Options{Name: "clients", Now: r.clock.Now()})
@@ -311,81 +184,6 @@ func (r *rig) serve(h http.Handler) {
 		return s
 	}
 	r.mtls, r.plain = start(tls.RequestClientCert), start(tls.NoClientCert)
-}
-
-// as is an HTTP client with somebody's certificate, "" for none.
-func (r *rig) as(id string) *http.Client {
-	config := &tls.Config{RootCAs: r.roots, MinVersion: tls.VersionTLS13}
-	if id != "" {
-		config.Certificates = []tls.Certificate{r.leaves[id].TLS()}
-	}
-	transport := &http.Transport{TLSClientConfig: config}
-	r.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
-}
-
-// reply is an answer, read to its end.
-type reply struct {
-	status int
-	header http.Header
-	raw    string
-	body   map[string]any
-}
-
-func (r *rig) send(c *http.Client, req *http.Request) reply {
-	r.t.Helper()
-	res, err := c.Do(req)
-	must(r.t, err)
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	must(r.t, err)
-	out := reply{status: res.StatusCode, header: res.Header, raw: strings.TrimSpace(string(raw))}
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &out.body); err != nil {
-			r.t.Fatalf("the answer is no JSON: %s", raw)
-		}
-	}
-	return out
-}
-
-// form posts as a client, with its certificate or a fresh assertion.
-func (r *rig) form(id, path string, form url.Values) reply {
-	r.t.Helper()
-	if r.keys[id] != nil {
-		return r.post("", path, merge(form, r.assertion(id, uuid.NewString())))
-	}
-	return r.post(id, path, merge(form, url.Values{"client_id": {id}}))
-}
-
-func (r *rig) post(certOf, path string, form url.Values) reply {
-	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.mtls.URL+path, strings.NewReader(form.Encode()))
-	must(r.t, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
-	req.Header.Set("Accept", "text/html, image/gif, image/jpeg, */*; q=0.2")
-	return r.send(r.as(certOf), req)
-}
-
-func merge(sets ...url.Values) url.Values {
-	out := url.Values{}
-	for _, set := range sets {
-		for k, v := range set {
-			out[k] = v
-		}
-	}
-	return out
-}
-
-func (r *rig) assertion(id, jti string) url.Values {
-	r.t.Helper()
-	claims, err := json.Marshal(map[string]any{"iss": id, "sub": id, "aud": issuer.URL, "jti": jti,
-		"exp": r.clock.Now().Add(time.Minute).Unix()})
-	must(r.t, err)
-	signer, err := r.keys[id].Signer(jose.ES256)
-	must(r.t, err)
-	signed, err := signer.Sign("JWT", claims)
-	must(r.t, err)
-	return url.Values{"client_assertion_type": {fapi.AssertionTypeJWT}, "client_assertion": {signed}}
 }
 
 // grant stores a live grant of a client, with a live consent.
@@ -457,7 +255,7 @@ func (r *rig) refreshToken(g *fapi.Grant) (string, *fapi.RefreshToken) {
 func newIntrospection(t *testing.T, r *rig) http.Handler {
 	t.Helper()
 	in, err := token.NewIntrospection(token.IntrospectionConfig{Issuer: issuer},
-		token.IntrospectionDeps{Clients: r.auth, Tokens: r.mint, Store: r.store, Now: r.clock.Now})
+		token.IntrospectionDeps{Clients: r.auth, Tokens: r.mint, Store: r.db, Now: r.clock.Now})
 	must(t, err)
 	return in
 }
@@ -465,7 +263,7 @@ func newIntrospection(t *testing.T, r *rig) http.Handler {
 func newRevocation(t *testing.T, r *rig) http.Handler {
 	t.Helper()
 	rv, err := token.NewRevocation(token.RevocationConfig{Issuer: issuer}, token.RevocationDeps{
-		Clients: r.auth, Tokens: r.mint, Store: r.store, Revoked: r.wake, Now: r.clock.Now})
+		Clients: r.auth, Tokens: r.mint, Store: r.db, Revoked: r.wake, Now: r.clock.Now})
 	must(t, err)
 	return rv
 }

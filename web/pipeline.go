@@ -29,6 +29,12 @@ func (s *Server) pipeline(on listenerName) (http.Handler, error) {
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(ctx)
 		harden(rec.Header(), on)
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			// net/http reads chunks and forgets a Content-Length beside them: what
+			// follows may be a request that a proxy in front took for this one's
+			// body (RFC 9112 §6.1; attack 85).
+			rec.Header().Set("Connection", "close")
+		}
 		defer func() { s.finish(event, rec, start) }()
 		event.Set("listener", string(on))
 		event.Set("method", r.Method)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,10 +29,10 @@ func (h *house) ops(path string) (int, error) {
 }
 
 func TestOps(t *testing.T) {
-	broken := false
+	var broken atomic.Bool
 	h := start(t, config(t), func(d *web.Deps) {
 		d.Ready = func(context.Context) error {
-			if broken {
+			if broken.Load() {
 				return errors.New("the database is away")
 			}
 			return nil
@@ -44,7 +45,7 @@ func TestOps(t *testing.T) {
 	}{
 		{"/livez", false, 200}, {"/readyz", false, 200}, {"/livez", true, 200}, {"/readyz", true, 503}, {"/token", false, 404},
 	} {
-		broken = c.broken
+		broken.Store(c.broken)
 		if got, err := h.ops(c.path); err != nil || got != c.want {
 			t.Errorf("%s (broken: %v): %d %v, want %d", c.path, c.broken, got, err, c.want)
 		}

@@ -31,7 +31,7 @@ func (c *upCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	s, err := sandbox.New(sandbox.Config{DataDir: c.DataDir, PortBase: c.PortBase, Out: os.Stdout, Log: log},
+	s, err := sandbox.New(sandbox.Config{DataDir: c.DataDir, PortBase: c.PortBase, Self: os.Args[0], Out: os.Stdout, Log: log},
 		sandbox.Deps{Now: time.Now, Environ: os.Environ()})
 	if err != nil {
 		return err
@@ -83,6 +83,7 @@ type conformanceCmd struct {
 type conformanceConfigCmd struct {
 	dataDir
 	Plan  string `required:"" help:"The plan with its variants." placeholder:"PLAN[variant=value]..."`
+	Alg   string `help:"What the clients sign with. Some modules run with PS256 alone." enum:"PS256,ES256" default:"PS256"`
 	Suite string `help:"Base URL of the suite, as it stands in redirect URIs." default:"https://localhost.emobix.co.uk:8443" placeholder:"URL"`
 }
 
@@ -95,6 +96,6 @@ func (conformanceConfigCmd) Help() string {
 
 // Run prints the configuration.
 func (c *conformanceConfigCmd) Run(ctx context.Context) error {
-	return sandbox.Conformance(ctx, sandbox.ConformanceConfig{DataDir: c.DataDir, Plan: c.Plan, Suite: c.Suite, Out: os.Stdout},
+	return sandbox.Conformance(ctx, sandbox.ConformanceConfig{DataDir: c.DataDir, Plan: c.Plan, Suite: c.Suite, Alg: c.Alg, Out: os.Stdout},
 		sandbox.ConformanceDeps{Now: time.Now, Environ: os.Environ()})
 }

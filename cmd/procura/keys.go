@@ -71,10 +71,33 @@ func (c keysRotateCmd) Run(w *world) error {
 	if err := ring.Open(w.ctx, c.name()); err != nil {
 		return err
 	}
+	if err := hasty(w, ring); err != nil {
+		return err
+	}
 	if err := ring.Rotate(w.ctx, c.name()); err != nil {
 		return err
 	}
 	return printKeys(w, db, issuer)
+}
+
+// jwksAge is how long readers may keep a copy of the key set that lacks a new key.
+const jwksAge = 5 * time.Minute
+
+// hasty warns when a key begins to sign before every reader can know it. It does
+// not refuse: after a key was stolen, haste is right.
+func hasty(w *world, ring *keys.Ring) error {
+	list, err := ring.List(w.ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range list {
+		if k.State == fapi.KeyNext && w.now().Sub(k.CreatedAt) < jwksAge {
+			fmt.Fprintf(w.stderr, "warning: the next keys have just been published; "+
+				"readers that keep the key set for %s may refuse what they sign until then\n", jwksAge)
+			return nil
+		}
+	}
+	return nil
 }
 
 // printKeys needs no key encryption key: it reads what is stored in the open.

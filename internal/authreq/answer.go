@@ -2,9 +2,11 @@ package authreq
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/procura/procura/internal/clients"
 	"github.com/procura/procura/internal/fapi"
+	"github.com/procura/procura/internal/wire"
 )
 
 // modes are the response modes that exist (OAuth Multiple Response Types §2.1,
@@ -50,4 +52,28 @@ func returnTo(c *clients.Registered, redirectURI, responseType, mode, state stri
 		state = ""
 	}
 	return Return{RedirectURI: redirectURI, Mode: effective, State: state}
+}
+
+// PlainReturn says where an error of a request goes that has nothing to be read but
+// its plain parameters.
+func PlainReturn(c *clients.Registered, p wire.Params) Return {
+	mode := p.Get("response_mode")
+	if mode == "" {
+		mode = unspokenMode(c, p.Get("response_type"))
+	}
+	return returnTo(c, p.Get("redirect_uri"), p.Get("response_type"), mode, p.Get("state"))
+}
+
+// unspokenMode is the response_mode of a client whose request object, where it
+// would stand, cannot be believed: "jwt" when the client registered this response
+// type and its rules allow answers to it in a JWT alone (JARM §2.1), else "".
+func unspokenMode(c *clients.Registered, responseType string) string {
+	responseType = sortedWords(responseType)
+	plain := func(mode string) bool { return !strings.HasSuffix(mode, ".jwt") }
+	for _, a := range c.Rules.Answers {
+		if a.ResponseType == responseType && !slices.ContainsFunc(a.Modes, plain) && registeredType(c.Client, responseType) {
+			return "jwt"
+		}
+	}
+	return ""
 }

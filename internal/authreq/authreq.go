@@ -85,7 +85,11 @@ func (v *Validator) ReadPushed(ctx context.Context, c *clients.Registered, p wir
 // not with a request_uri. Every error is a *Refusal.
 func (v *Validator) ReadFront(ctx context.Context, c *clients.Registered, p wire.Params) (*fapi.AuthorizationRequest, error) {
 	d := &draft{client: c, rules: &c.Rules, issuer: &v.issuer, now: v.deps.Now(), hints: v.deps.Hints}
-	d.back = returnTo(c, p.Get("redirect_uri"), p.Get("response_type"), p.Get("response_mode"), "")
+	mode := p.Get("response_mode")
+	if mode == "" && p.Has("request") {
+		mode = unspokenMode(c, p.Get("response_type"))
+	}
+	d.back = returnTo(c, p.Get("redirect_uri"), p.Get("response_type"), mode, "")
 	if c.Rules.RequestObjectRequired && !p.Has("request") {
 		d.back.State = p.Get("state")
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"github.com/goccy/go-yaml"
 )
@@ -28,6 +29,9 @@ func Load(path string, environ []string) (Config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return Config{}, located(path, err)
+	}
+	if reflect.DeepEqual(c, Config{}) {
+		c = defaults() // the parser clears the whole of it for an empty document
 	}
 	if err := c.override(environ); err != nil {
 		return Config{}, err

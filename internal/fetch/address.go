@@ -1,6 +1,9 @@
 package fetch
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Public reports whether ip belongs to a host on the open Internet: by the special
 // purpose registries of RFC 6890, and never by the form in which it is written. In
@@ -17,6 +20,18 @@ func Public(ip netip.Addr) bool {
 		return !within(ip, special4())
 	}
 	return netip.MustParsePrefix("2000::/3").Contains(ip) && !within(ip, special6())
+}
+
+// oddAddress reports whether a host is no IP address as RFC 3986 §3.2.2 writes one,
+// but would be taken for one by resolvers of the old school: 127.1, 2130706433,
+// 0x7f000001 (attack 66). No top-level domain begins with a digit.
+func oddAddress(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	last := labels[len(labels)-1]
+	return last != "" && last[0] >= '0' && last[0] <= '9'
 }
 
 func within(ip netip.Addr, ranges []string) bool {

@@ -109,6 +109,8 @@ func (f *Fetcher) request(ctx context.Context, rawURL string, accept []string) (
 		return nil, fmt.Errorf("the URL is not https: %w", ErrRefused)
 	case u.User != nil || u.Fragment != "":
 		return nil, fmt.Errorf("the URL has a user or a fragment: %w", ErrRefused)
+	case oddAddress(u.Hostname()):
+		return nil, fmt.Errorf("the URL's host is an address in another spelling: %w", ErrRefused)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {

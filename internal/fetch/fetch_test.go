@@ -161,6 +161,11 @@ func TestURLsThatAreRefused(t *testing.T) {
 		"broken escape":  "https://localhost:" + s.port() + "/%zz",
 		"space in host":  "https://local host:" + s.port(),
 		"broken bracket": "https://[::1:" + s.port(),
+		"short address":  "https://127.1:" + s.port(),
+		"decimal":        "https://2130706433:" + s.port(),
+		"hexadecimal":    "https://0x7f000001:" + s.port(),
+		"octal":          "https://0177.0.0.1:" + s.port(),
+		"dot at the end": "https://127.1.:" + s.port(),
 	} {
 		if _, err := f.Get(context.Background(), url); !errors.Is(err, fetch.ErrRefused) {
 			t.Errorf("%s: %v", name, err)

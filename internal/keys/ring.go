@@ -44,7 +44,7 @@ type Config struct {
 
 // Format implements fmt.Formatter, so that no verb prints the key encryption key.
 func (c Config) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "{Issuer:%s KEK:[redacted] RetireAfter:%s}", c.Issuer, c.RetireAfter)
+	_, _ = fmt.Fprintf(f, "{Issuer:%s KEK:[redacted] RetireAfter:%s}", c.Issuer, c.RetireAfter)
 }
 
 // Deps are the ring's surroundings.
@@ -99,7 +99,7 @@ func allZero(b []byte) bool {
 }
 
 // Format implements fmt.Formatter: a ring prints as its issuer and nothing else.
-func (r *Ring) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "keys.Ring(%s)", r.issuer) }
+func (r *Ring) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "keys.Ring(%s)", r.issuer) }
 
 // Open makes what is missing, keys and issuer secret, and loads the ring. Several
 // processes may open the same issuer at once: one makes a key, all use it.

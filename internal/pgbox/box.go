@@ -48,7 +48,7 @@ func Start(ctx context.Context, cfg Config) (*Box, error) {
 	if cfg.DataDir == "" || cfg.Log == nil {
 		return nil, errors.New("starting postgres: DataDir and Log are required")
 	}
-	h, err := openHome(cfg)
+	h, err := openHome(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -104,21 +104,12 @@ func (b *Box) Stop(ctx context.Context) error {
 // Remove deletes a private Postgres with all its data. It refuses a folder that a
 // live process uses, and stops a Postgres that a dead one left there.
 func Remove(ctx context.Context, dataDir string) error {
-	h, err := openHome(Config{DataDir: dataDir, Log: io.Discard})
+	h, err := openHome(ctx, Config{DataDir: dataDir, Log: io.Discard})
 	if err != nil {
 		return err
 	}
-	lock, err := lockFile(filepath.Join(h.dir, "lock"))
-	if err != nil {
-		return fmt.Errorf("locking data folder %s: %w", h.dir, err)
-	}
-	defer lock.Close()
-	socket, err := h.socketDir()
-	if err != nil {
+	if err := h.remove(ctx); err != nil {
 		return err
 	}
-	if err := stopLeftover(ctx, h.data(), socket); err != nil {
-		return err
-	}
-	return errors.Join(os.RemoveAll(socket), os.RemoveAll(h.dir), os.RemoveAll(dataDir))
+	return os.RemoveAll(dataDir)
 }

@@ -15,10 +15,6 @@ import (
 	"syscall"
 )
 
-// systemState is where root's clusters live when their own folder is closed to
-// the account that runs Postgres.
-const systemState = "/var/lib/procura"
-
 // maxSocketPath is the smallest limit of the systems we run on (macOS).
 const maxSocketPath = 103
 
@@ -32,7 +28,7 @@ type home struct {
 
 // openHome makes the folder. As root it must be one that the unprivileged account
 // can enter: a folder below /root cannot be, and is replaced by one of the system's.
-func openHome(cfg Config) (*home, error) {
+func openHome(ctx context.Context, cfg Config) (*home, error) {
 	dir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return nil, fmt.Errorf("resolving data folder: %w", err)
@@ -41,10 +37,9 @@ func openHome(cfg Config) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
+	h := &home{dir: dir, account: acct, log: cfg.Log, durable: cfg.Durable}
 	if closed := acct.closedFolder(filepath.Dir(dir)); closed != "" {
-		moved := filepath.Join(systemState, hashName(dir))
-		fmt.Fprintf(cfg.Log, "pgbox: account %s cannot enter %s: the database lives in %s\n", acct.name, closed, moved)
-		dir = moved
+		return h, h.moveOut(ctx, closed)
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("making data folder: %w", err)
@@ -52,7 +47,6 @@ func openHome(cfg Config) (*home, error) {
 	if closed := acct.closedFolder(filepath.Dir(dir)); closed != "" {
 		return nil, fmt.Errorf("account %s cannot enter %s: choose another data folder", acct.name, closed)
 	}
-	h := &home{dir: dir, account: acct, log: cfg.Log, durable: cfg.Durable}
 	return h, h.ownDir(dir)
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/procura/procura/internal/fapi"
 	"github.com/procura/procura/internal/sandbox/login"
 	"github.com/procura/procura/internal/sandbox/world"
+	"github.com/procura/procura/resource/gateway"
 )
 
 // sessionLife is how long the bank's login application remembers a customer.
@@ -21,7 +21,7 @@ const sessionLife = 15 * time.Minute
 
 // assemble builds the parts around the server: gateway, bank API, login
 // application, PKI.
-func (s *Sandbox) assemble(m *material, a *app.App) (*land, error) {
+func (s *Sandbox) assemble(ctx context.Context, m *material, a *app.App) (*land, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(m.pki.servers.Root)
 	certificates, err := m.pki.loadAll(m.serverEC, m.serverRSA)
@@ -31,6 +31,10 @@ func (s *Sandbox) assemble(m *material, a *app.App) (*land, error) {
 	bankCert, err := m.pki.load509(m.clients.bank)
 	if err != nil {
 		return nil, fmt.Errorf("reading the bank's certificate: %w", err)
+	}
+	asking, err := gateway.TLSConfig(certificates)
+	if err != nil {
+		return nil, err
 	}
 	behind := newPipe()
 	g, err := newGate(gateSpec{at: s.at, certificate: bankCert, roots: roots, bank: behind, log: s.log, now: s.deps.Now})
@@ -52,13 +56,13 @@ func (s *Sandbox) assemble(m *material, a *app.App) (*land, error) {
 		handler http.Handler
 		tls     *tls.Config
 	}{
-		{offsetResource, g.handler, serverTLS(tls.RequestClientCert, certificates...)},
-		{offsetLogin, signIn, serverTLS(tls.NoClientCert, certificates...)},
+		{offsetResource, g.handler, asking},
+		{offsetLogin, signIn, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates}},
 		{offsetPKI, pkiHandler(m.pki), nil},
 	} {
-		listener, err := net.Listen("tcp", s.at.listen(one.offset))
+		listener, err := s.at.open(ctx, one.offset)
 		if err != nil {
-			return nil, fmt.Errorf("listening for %s: %w", s.at.roles()[one.offset], err)
+			return nil, err
 		}
 		l.services = append(l.services, &service{name: s.at.roles()[one.offset], listener: listener, handler: one.handler, tls: one.tls})
 	}

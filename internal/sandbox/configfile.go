@@ -24,8 +24,8 @@ issuers:
       issuer: {{q .LoginIssuer}}
       jwks_file: {{q .LoginKeys}}
     brand:
-      name: "Lagoon Bank"
-      accent: "#0b5351"
+      name: "Lagoon Connect"
+      accent: "#1f4e79"
 listen:
   public: {{q .Public}}
   mtls: {{q .MTLS}}

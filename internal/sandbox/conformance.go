@@ -26,6 +26,7 @@ type ConformanceConfig struct {
 	DataDir string
 	Plan    string // PLAN[variant=value]...
 	Suite   string // base URL of the suite, as redirect URIs name it
+	Alg     string // what the plan's clients sign with: PS256 or ES256
 	Out     io.Writer
 }
 
@@ -43,10 +44,14 @@ func Conformance(ctx context.Context, cfg ConformanceConfig, deps ConformanceDep
 	if cfg.DataDir == "" || cfg.Out == nil || cfg.Suite == "" || deps.Now == nil {
 		return errors.New("conformance: DataDir, Suite, Out and Now are needed")
 	}
+	if cfg.Alg != jose.PS256 && cfg.Alg != jose.ES256 {
+		return fmt.Errorf("conformance: clients sign with %s or %s, not %q", jose.PS256, jose.ES256, cfg.Alg)
+	}
 	p, err := parsePlan(cfg.Plan)
 	if err != nil {
 		return err
 	}
+	p.alg = cfg.Alg
 	w, err := world.Read(cfg.DataDir)
 	if err != nil {
 		return err
@@ -101,6 +106,7 @@ const fapi1Plan = "fapi1-advanced-final-test-plan"
 // plan is a plan of the suite with its variants.
 type plan struct {
 	uk, mtls, pushed, jarm bool
+	alg                    string
 }
 
 // parsePlan reads PLAN[variant=value]...; all four variants must be named.
@@ -109,7 +115,7 @@ func parsePlan(text string) (plan, error) {
 	list, found := strings.CutPrefix(text, fapi1Plan+"[")
 	list, closed := strings.CutSuffix(list, "]")
 	if !found || !closed {
-		return p, fmt.Errorf("plan %q: write it as %s[variant=value]...", text, fapi1Plan)
+		return p, fmt.Errorf("plan %q: only %s is known, followed by [variant=value] for each variant", text, fapi1Plan)
 	}
 	given := map[string]string{}
 	for pair := range strings.SplitSeq(list, "][") {
@@ -134,6 +140,9 @@ func parsePlan(text string) (plan, error) {
 	for name := range given {
 		return p, fmt.Errorf("plan %s: variant %s is not known", fapi1Plan, name)
 	}
+	if p.uk && (p.pushed || p.jarm) {
+		return p, fmt.Errorf("plan %s: openbanking_uk goes with by_value and plain_response alone", fapi1Plan)
+	}
 	return p, nil
 }
 
@@ -147,7 +156,7 @@ func (p plan) alias() string {
 		return that
 	}
 	return strings.Join([]string{pick(p.uk, "obuk", "fapi1"), pick(p.mtls, "mtls", "pkj"),
-		pick(p.pushed, "par", "value"), pick(p.jarm, "jarm", "plain")}, "-")
+		pick(p.pushed, "par", "value"), pick(p.jarm, "jarm", "plain"), strings.ToLower(p.alg)}, "-")
 }
 
 // candidate is one of the two clients of a plan.
@@ -179,7 +188,7 @@ func (p plan) candidate(keys *pki, id, redirect string) (candidate, error) {
 	if err != nil {
 		return candidate{}, err
 	}
-	public, err := ensureSigningKey(keys.dir, dir+"/signing.jwk", id+"-sig", jose.PS256)
+	public, err := ensureSigningKey(keys.dir, dir+"/signing.jwk", id+"-sig", p.alg)
 	if err != nil {
 		return candidate{}, err
 	}

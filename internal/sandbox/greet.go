@@ -20,8 +20,8 @@ func (s *Sandbox) greet(w *world.World, took time.Duration) {
 	for _, c := range w.Clients {
 		tpps = append(tpps, c.ID)
 	}
-	ca := filepath.Join(s.cfg.DataDir, w.CAFile)
 	dir := s.cfg.DataDir
+	ca := filepath.Join(dir, w.CAFile)
 	_, _ = fmt.Fprintf(s.cfg.Out, `
 The Procura sandbox is up (%s). Not for production. Ctrl-C stops all of it.
 
@@ -44,11 +44,11 @@ and to undo it:
   certutil -d sql:$HOME/.pki/nssdb -D -n procura-sandbox
 
 Next, in another terminal:
-  procura-sandbox demo --data-dir %s          a TPP and its customers, every step explained
-  procura clients list --config %s
+  %s demo --data-dir %s          a TPP and its customers, every step explained
+  %s clients list --config %s
   less %s    everything a foreign client needs
 `,
 		took.Round(10*time.Millisecond), w.Issuer, w.Issuer, w.MTLSBase, w.ResourceBase, s.at.url(offsetLogin), w.OpsBase,
-		strings.Join(people, ", "), strings.Join(tpps, ", "), dir, ca, ca, w.Issuer, ca, dir,
-		filepath.Join(dir, w.ConfigFile), filepath.Join(dir, world.FileName))
+		strings.Join(people, ", "), strings.Join(tpps, ", "), dir, ca, ca, w.Issuer, ca, s.cfg.Self, dir,
+		filepath.Join(filepath.Dir(s.cfg.Self), "procura"), filepath.Join(dir, w.ConfigFile), filepath.Join(dir, world.FileName))
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -64,23 +65,33 @@ func (p ports) roles() map[int]string {
 	}
 }
 
-// free refuses to start when a port is taken, and says which one and what for.
-func (p ports) free() error {
+// free refuses to start when a port is taken.
+func (p ports) free(ctx context.Context) error {
 	for offset := range blockSize {
-		role, ours := p.roles()[offset]
-		if !ours {
+		if _, ours := p.roles()[offset]; !ours {
 			continue
 		}
-		l, err := net.Listen("tcp", p.listen(offset))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("port %s, wanted for %s, is in use: stop what listens there or choose another block with --port-base", p.number(offset), role)
-		}
+		l, err := p.open(ctx, offset)
 		if err != nil {
-			return fmt.Errorf("trying port %s for %s: %w", p.number(offset), role, err)
+			return err
 		}
 		if err := l.Close(); err != nil {
-			return fmt.Errorf("trying port %s for %s: %w", p.number(offset), role, err)
+			return fmt.Errorf("trying port %s: %w", p.number(offset), err)
 		}
 	}
 	return nil
+}
+
+// open listens at an offset; a port that is taken is named, with what for.
+func (p ports) open(ctx context.Context, offset int) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", p.listen(offset))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %s, wanted for %s, is in use: stop what listens there or choose another block with --port-base",
+			p.number(offset), p.roles()[offset])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening for %s: %w", p.roles()[offset], err)
+	}
+	return l, nil
 }

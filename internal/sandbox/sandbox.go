@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +31,7 @@ import (
 type Config struct {
 	DataDir  string
 	PortBase int
+	Self     string    // how this program is called, for the greeting
 	Out      io.Writer // the greeting
 	Log      io.Writer // one line for each request, and what Postgres says
 }
@@ -54,14 +57,9 @@ const startLimit = time.Minute
 
 // New refuses missing parts and impossible ports. It touches nothing yet.
 func New(cfg Config, deps Deps) (*Sandbox, error) {
-	if cfg.DataDir == "" || cfg.Out == nil || cfg.Log == nil || deps.Now == nil {
-		return nil, errors.New("sandbox: DataDir, Out, Log and Now are needed")
+	if cfg.DataDir == "" || cfg.Self == "" || cfg.Out == nil || cfg.Log == nil || deps.Now == nil {
+		return nil, errors.New("sandbox: DataDir, Self, Out, Log and Now are needed")
 	}
-	dir, err := filepath.Abs(cfg.DataDir)
-	if err != nil {
-		return nil, fmt.Errorf("finding the data dir: %w", err)
-	}
-	cfg.DataDir = dir
 	at, err := newPorts(cfg.PortBase)
 	if err != nil {
 		return nil, err
@@ -77,7 +75,10 @@ func New(cfg Config, deps Deps) (*Sandbox, error) {
 // returns nothing of it is left running.
 func (s *Sandbox) Up(ctx context.Context) (err error) {
 	began := s.deps.Now()
-	if err := s.at.free(); err != nil {
+	if err := s.at.free(ctx); err != nil {
+		return err
+	}
+	if err := s.forgetDead(ctx); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(s.cfg.DataDir, 0o755); err != nil {
@@ -88,15 +89,28 @@ func (s *Sandbox) Up(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.stop(ctx)) }()
-	if err := world.Remove(s.cfg.DataDir); err != nil { // left by a sandbox that was killed
-		return err
-	}
 	l, err := s.prepare(ctx, db.dsn())
 	if err != nil {
 		return err
 	}
 	l.database = db
 	return s.live(ctx, l, began)
+}
+
+// forgetDead takes away a sandbox.json that a killed sandbox left behind. One
+// whose server still answers belongs to a sandbox that runs: the database's lock
+// will say so.
+func (s *Sandbox) forgetDead(ctx context.Context) error {
+	old, err := world.Read(s.cfg.DataDir)
+	if err != nil {
+		return nil // none, or none that anybody could use
+	}
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(old.OpsBase, "http://"))
+	if err != nil {
+		return world.Remove(s.cfg.DataDir)
+	}
+	return conn.Close()
 }
 
 // land is everything that is ready to run.
@@ -135,7 +149,7 @@ func (s *Sandbox) prepare(ctx context.Context, dsn string) (*land, error) {
 	if err := a.ImportClients(ctx, m.clients.records, "sandbox"); err != nil {
 		return nil, fmt.Errorf("registering the clients: %w", err)
 	}
-	return s.assemble(m, a)
+	return s.assemble(ctx, m, a)
 }
 
 // material is what lies in the data dir: certificates, keys, clients.

@@ -54,15 +54,6 @@ func (s *service) serve(server *http.Server) error {
 	return server.ServeTLS(s.listener, "", "")
 }
 
-// serverTLS is the handshake of the sandbox's own https listeners: TLS 1.3, or
-// TLS 1.2 with the suites that FAPI leaves (FAPI 1 Advanced §8.5).
-func serverTLS(auth tls.ClientAuthType, certificates ...tls.Certificate) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: certificates, ClientAuth: auth,
-		CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384},
-	}
-}
-
 // pipe is a listener that exists in this process only: the bank's API behind the
 // gateway can be reached in no other way, so that nobody forges the headers that
 // it trusts.

@@ -67,7 +67,7 @@ func (p plan) suite(w *world.World, conf config.Config, pairs []candidate, keys 
 			return nil, err
 		}
 	}
-	stage, err := newStage(w, conf, p.alias())
+	stage, err := newStage(w, conf, pairs[0].record.RedirectURIs[0])
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +112,12 @@ type stage struct {
 	customer            world.PSU
 }
 
-func newStage(w *world.World, conf config.Config, alias string) (stage, error) {
+func newStage(w *world.World, conf config.Config, home string) (stage, error) {
 	at, err := url.Parse(conf.Issuers[0].Login.URL)
 	if err != nil || len(w.PSUs) == 0 {
 		return stage{}, fmt.Errorf("the sandbox has no login application or no customer")
 	}
-	return stage{issuer: w.Issuer, login: at.Scheme + "://" + at.Host, home: "*/test/a/" + alias + "/callback*", customer: w.PSUs[0]}, nil
+	return stage{issuer: w.Issuer, login: at.Scheme + "://" + at.Host, home: home + "*", customer: w.PSUs[0]}, nil
 }
 
 // entries says what is done at the authorization endpoint.

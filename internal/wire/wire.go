@@ -94,7 +94,7 @@ func ParseQuery(raw string) (Params, error) {
 		if len(v) > 1 {
 			return nil, fapi.InvalidRequest("a parameter is repeated")
 		}
-		if !utf8.ValidString(v[0]) || strings.ContainsRune(v[0], 0) {
+		if !isText(name) || !isText(v[0]) {
 			return nil, fapi.InvalidRequest("a parameter holds characters that are not allowed")
 		}
 		if v[0] != "" {
@@ -103,6 +103,8 @@ func ParseQuery(raw string) (Params, error) {
 	}
 	return p, nil
 }
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // WriteJSON answers with status and body, never cached.
 func WriteJSON(w http.ResponseWriter, status int, body any) {

@@ -37,6 +37,7 @@ func TestParseForm(t *testing.T) {
 		{"no content type", "RFC 9126 2.1", post("/token", "", "a=1"), 400},
 		{"semicolons", "attack 36", post("/token", form, "a=1;b=2"), 400},
 		{"NUL", "attack 36", post("/token", form, "a=%00"), 400},
+		{"NUL in a name", "attack 36", post("/token", form, "a%00=1"), 400},
 		{"overlong UTF-8", "attack 36", post("/token", form, "a=%c0%af"), 400},
 		{"bad escape", "attack 36", post("/token", form, "a=%zz"), 400},
 		{"too many", "ours", post("/token", form, strings.Repeat("a=1&", 100)), 400},

@@ -14,6 +14,22 @@
 // dropped, in headers and trailers. The API must be reachable through the gateway
 // alone.
 //
+// For nginx the question is asked like this; the facts are then copied into the
+// request with auth_request_set and proxy_set_header, all six of them, so that a
+// client's own are replaced:
+//
+//	location = /procura-check {
+//	    internal;
+//	    proxy_pass https://gateway.internal:9445/check;
+//	    proxy_pass_request_body off;
+//	    proxy_set_header Content-Length "";
+//	    proxy_set_header X-Original-Method $request_method;
+//	    proxy_set_header X-Original-URI $request_uri;
+//	    proxy_set_header X-Client-Cert $ssl_client_escaped_cert;
+//	    proxy_ssl_certificate /etc/nginx/proxy.pem;
+//	    proxy_ssl_certificate_key /etc/nginx/proxy.key;
+//	}
+//
 // Refused: paths and methods that are not in the table, tokens of the wrong kind,
 // connection upgrades, bodies above the limit. The PSD2 role of the client has
 // its column in the table and is not asked for yet.

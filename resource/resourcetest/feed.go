@@ -21,6 +21,7 @@ const (
 	HoldsAll                 // like a proxy that buffers: nothing arrives until the end
 	Frozen                   // alive, but knows nothing newer
 	Down                     // 503
+	Unsynced                 // heartbeats, but never the mark that all was told
 )
 
 // heartbeat is quicker than the real one: tests wait for it.
@@ -30,6 +31,7 @@ const heartbeat = 20 * time.Millisecond
 // heartbeat: readers compare its times only with each other.
 type Feed struct {
 	Streams, Polls atomic.Int64 // requests seen
+	Beats          atomic.Int64 // heartbeats sent
 
 	mu      sync.Mutex
 	mode    FeedMode
@@ -126,7 +128,8 @@ func (f *Feed) stream(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	for sent, tail := 0, fmt.Sprintf(`{"synced":true,"at":%d}`, f.tick()); ; tail = fmt.Sprintf(`{"at":%d}`, f.tick()) {
+	_, _, mode := f.state(0)
+	for sent, tail := 0, fmt.Sprintf(`{"synced":%t,"at":%d}`, mode != Unsynced, f.tick()); ; tail = fmt.Sprintf(`{"at":%d}`, f.tick()) {
 		fresh, changed, mode := f.state(sent)
 		for _, line := range fresh {
 			fmt.Fprintf(w, "%s\n", line)
@@ -136,6 +139,7 @@ func (f *Feed) stream(w http.ResponseWriter, r *http.Request) {
 		if mode != HoldsAll && out.Flush() != nil {
 			return
 		}
+		f.Beats.Add(1)
 		select {
 		case <-beat.C:
 		case <-changed:

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,6 +119,13 @@ func (i *Issuer) Rotate(kid, alg string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys = append(i.keys, key{signer, public})
+}
+
+// Withdraw takes a key out of the published set.
+func (i *Issuer) Withdraw(kid string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = slices.DeleteFunc(i.keys, func(k key) bool { return k.signer.KID == kid })
 }
 
 // Key makes a key pair that no issuer has published.

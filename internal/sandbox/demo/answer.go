@@ -61,7 +61,7 @@ func (j *journey) respond(_ context.Context, s *step) {
 	}
 	j.code = params.Get("code")
 	j.keep(j.code, params.Get("id_token"), params.Get("response"))
-	s.check(params.Get("error") == "", "no error (%s %s)", params.Get("error"), params.Get("error_description"))
+	s.saw(params.Get("error")+" "+params.Get("error_description"), params.Get("error") == "", "no error")
 	s.check(params.Get("state") == j.state, "state is the one that was sent")
 	s.check(len(j.code) >= 22, "code %s", short(j.code))
 	if j.hybrid {
@@ -141,7 +141,7 @@ func (j *journey) ahead(t jose.NumericDate) time.Duration {
 func (j *journey) tokens(ctx context.Context, s *step, form url.Values) tokenAnswer {
 	var t tokenAnswer
 	a, ok := j.post(ctx, s, j.tpp, j.server.Aliases.Token, form)
-	if !ok || !s.check(a.status == http.StatusOK, "status 200 (%s)", a.says()) {
+	if !ok || !s.saw(a.says(), a.status == http.StatusOK, "status 200") {
 		return t
 	}
 	s.check(strings.Contains(a.header.Get("Cache-Control"), "no-store"), "never cached")

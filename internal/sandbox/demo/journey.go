@@ -90,7 +90,7 @@ func (j *journey) lodge(ctx context.Context, s *step) {
 	body := `{"Data":{"Permissions":["ReadAccountsBasic","ReadAccountsDetail","ReadBalances"]},"Risk":{}}`
 	address := j.world.ResourceBase + aispV31 + "/account-access-consents"
 	a, ok := j.api(ctx, s, j.tpp, http.MethodPost, address, j.application, body)
-	if !ok || !s.check(a.status == http.StatusCreated, "status 201 (%s)", a.says()) {
+	if !ok || !s.saw(a.says(), a.status == http.StatusCreated, "status 201") {
 		return
 	}
 	var lodged struct {
@@ -148,7 +148,7 @@ func (j *journey) requestClaims() map[string]any {
 
 func (j *journey) push(ctx context.Context, s *step) string {
 	a, ok := j.post(ctx, s, j.tpp, j.server.Aliases.PAR, url.Values{"request": {j.request}})
-	if !ok || !s.check(a.status == http.StatusCreated, "status 201 (%s)", a.says()) {
+	if !ok || !s.saw(a.says(), a.status == http.StatusCreated, "status 201") {
 		return ""
 	}
 	var pushed struct {
@@ -175,13 +175,13 @@ func (j *journey) browse(ctx context.Context, s *step) {
 		}
 	}()
 	page, err := b.Open(ctx, j.entry)
-	if !s.fail(err) || !s.check(page.Has("username") && page.Has("password"), "the bank asks who is there (%s)", seen(page)) {
+	if !s.fail(err) || !s.saw(seen(page), page.Has("username") && page.Has("password"), "the bank asks who is there") {
 		return
 	}
 	s.fail(page.Fill("username", j.customer.Username))
 	s.fail(page.Fill("password", j.customer.Password))
 	page, err = b.Submit(ctx, page, "submit_button")
-	if !s.fail(err) || !s.check(len(page.Boxes()) > 1, "%s is asked which accounts to share (%s)", j.customer.Username, seen(page)) {
+	if !s.fail(err) || !s.saw(seen(page), len(page.Boxes()) > 1, "%s is asked which accounts to share", j.customer.Username) {
 		return
 	}
 	for i, box := range page.Boxes() {
@@ -189,7 +189,7 @@ func (j *journey) browse(ctx context.Context, s *step) {
 	}
 	j.chosen = 1
 	page, err = b.Submit(ctx, page, "submit_button")
-	if s.fail(err) && s.check(page.Home, "the browser comes back to %s (%s)", j.tpp.RedirectURIs[0], seen(page)) {
+	if s.fail(err) && s.saw(seen(page), page.Home, "the browser comes back to %s", j.tpp.RedirectURIs[0]) {
 		j.landed = page.URL
 	}
 }

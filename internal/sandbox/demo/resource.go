@@ -45,7 +45,7 @@ func (j *journey) readAccounts(ctx context.Context, s *step) { j.accounts(ctx, s
 // accounts reads the accounts; exactly those that the customer ticked come back.
 func (j *journey) accounts(ctx context.Context, s *step, access string) {
 	a, ok := j.api(ctx, s, j.tpp, http.MethodGet, j.world.ResourceBase+aispV31+"/accounts", access, "")
-	if !ok || !s.check(a.status == http.StatusOK, "status 200 (%s)", a.says()) {
+	if !ok || !s.saw(a.says(), a.status == http.StatusOK, "status 200") {
 		return
 	}
 	var list struct {
@@ -77,7 +77,7 @@ func (j *journey) steal(ctx context.Context, s *step) {
 	if !ok {
 		return
 	}
-	s.check(a.status == http.StatusUnauthorized, "refused with 401 (%s)", a.says())
+	s.saw(a.says(), a.status == http.StatusUnauthorized, "refused with 401")
 	s.check(strings.Contains(a.header.Get("WWW-Authenticate"), "invalid_token"), "WWW-Authenticate says invalid_token")
 }
 
@@ -85,7 +85,7 @@ func (j *journey) steal(ctx context.Context, s *step) {
 // most a second. Then the refresh token is tried.
 func (j *journey) revoke(ctx context.Context, s *step) {
 	a, ok := j.post(ctx, s, j.tpp, j.server.Aliases.Revoke, url.Values{"token": {j.refresh}})
-	if !ok || !s.check(a.status == http.StatusOK, "status 200 (%s)", a.says()) {
+	if !ok || !s.saw(a.says(), a.status == http.StatusOK, "status 200") {
 		return
 	}
 	after, ok := j.awaitRefusal(ctx, s)
@@ -94,7 +94,7 @@ func (j *journey) revoke(ctx context.Context, s *step) {
 	}
 	a, ok = j.post(ctx, s, j.tpp, j.server.Aliases.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {j.refresh}})
 	if ok {
-		s.check(a.status == http.StatusBadRequest && strings.Contains(string(a.body), `"invalid_grant"`), "the refresh token is dead: invalid_grant (%s)", a.says())
+		s.saw(a.says(), a.status == http.StatusBadRequest && strings.Contains(string(a.body), `"invalid_grant"`), "the refresh token is dead: invalid_grant")
 	}
 }
 
@@ -114,7 +114,7 @@ func (j *journey) awaitRefusal(ctx context.Context, s *step) (time.Duration, boo
 		case a.status == http.StatusUnauthorized:
 			return took, true
 		case took > revokedWithin:
-			return took, s.check(false, "the gateway refuses within %s (still %s)", revokedWithin, a.says())
+			return took, s.saw(a.says(), false, "the gateway refuses within %s", revokedWithin)
 		}
 		select {
 		case <-ctx.Done():

@@ -29,18 +29,26 @@ func (s *step) sends(format string, args ...any) {
 	s.sent = append(s.sent, fmt.Sprintf(format, args...))
 }
 
-// check records that what holds; it reports whether the step may go on.
+// check records what holds; it reports whether the step may go on.
 func (s *step) check(holds bool, format string, args ...any) bool {
+	return s.saw("", holds, format, args...)
+}
+
+// saw is check with what was seen instead, for when it does not hold.
+func (s *step) saw(seen string, holds bool, format string, args ...any) bool {
 	if s.err != nil {
 		return false
 	}
 	what := fmt.Sprintf(format, args...)
-	if !holds {
+	switch {
+	case holds:
+		s.checked = append(s.checked, what)
+	case seen == "":
 		s.err = fmt.Errorf("expected: %s", what)
-		return false
+	default:
+		s.err = fmt.Errorf("expected: %s; seen: %s", what, seen)
 	}
-	s.checked = append(s.checked, what)
-	return true
+	return holds
 }
 
 // fail ends the step when err is not nil; it reports whether the step may go on.

@@ -1,0 +1,28 @@
+package blackbox_test
+
+import "strings"
+
+// knownMembers are the registered names of authorization server metadata (IANA;
+// OIDC Discovery §3, RFC 8414 §2, 8705, 9101, 9126, 9207, JARM §4): the suite warns
+// about every other one.
+func knownMembers() []string {
+	return strings.Fields(`
+		issuer authorization_endpoint token_endpoint jwks_uri registration_endpoint scopes_supported
+		response_types_supported response_modes_supported grant_types_supported acr_values_supported
+		subject_types_supported display_values_supported claim_types_supported claims_supported
+		claims_locales_supported ui_locales_supported claims_parameter_supported request_parameter_supported
+		request_uri_parameter_supported require_request_uri_registration service_documentation
+		op_policy_uri op_tos_uri signed_metadata userinfo_endpoint revocation_endpoint introspection_endpoint
+		token_endpoint_auth_methods_supported token_endpoint_auth_signing_alg_values_supported
+		revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported
+		introspection_endpoint_auth_methods_supported introspection_endpoint_auth_signing_alg_values_supported
+		code_challenge_methods_supported id_token_signing_alg_values_supported
+		id_token_encryption_alg_values_supported id_token_encryption_enc_values_supported
+		userinfo_signing_alg_values_supported userinfo_encryption_alg_values_supported
+		userinfo_encryption_enc_values_supported request_object_signing_alg_values_supported
+		request_object_encryption_alg_values_supported request_object_encryption_enc_values_supported
+		tls_client_certificate_bound_access_tokens mtls_endpoint_aliases require_signed_request_object
+		pushed_authorization_request_endpoint require_pushed_authorization_requests
+		authorization_response_iss_parameter_supported authorization_signing_alg_values_supported
+		authorization_encryption_alg_values_supported authorization_encryption_enc_values_supported`)
+}
