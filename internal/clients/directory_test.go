@@ -264,4 +264,3 @@ func TestSector(t *testing.T) {
 		}
 	}
 }
-

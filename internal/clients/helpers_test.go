@@ -139,4 +139,3 @@ func serves(raw []byte) func(*world) {
 func fails(err error) func(*world) {
 	return func(w *world) { w.host = func(context.Context) ([]byte, error) { return nil, err } }
 }
-
