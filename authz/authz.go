@@ -33,7 +33,7 @@ type Requests interface {
 type Interactions interface {
 	InsertInteraction(ctx context.Context, i fapi.Interaction) error
 	ReadInteraction(ctx context.Context, issuer, id string) (*fapi.Interaction, error)
-	RecordLogin(ctx context.Context, issuer, id string, login fapi.Login, now time.Time) error
+	RecordLogin(ctx context.Context, r fapi.LoginRecord) error
 	CompleteAuthorization(ctx context.Context, c fapi.Completion) error
 	RefuseInteraction(ctx context.Context, r fapi.Refusal) error
 }
@@ -84,6 +84,8 @@ type Validator interface {
 type Config struct {
 	Issuer fapi.Issuer
 	ACRs   []string // what the bank's login can reach; empty: anything is tried
+	// FormKey authenticates the consent form; 32 bytes, the same on every process.
+	FormKey []byte
 }
 
 // Store is everything the room keeps and reads.
@@ -114,6 +116,9 @@ type Service struct {
 
 // New refuses missing parts.
 func New(cfg Config, deps Deps) (*Service, error) {
+	if len(cfg.FormKey) != 32 {
+		return nil, errors.New("authz: FormKey must have 32 bytes")
+	}
 	if cfg.Issuer.URL == "" || deps.Store == nil || deps.Clients == nil || deps.Validator == nil ||
 		deps.Login == nil || deps.Engine == nil || deps.Mint == nil || deps.Pages == nil ||
 		deps.Subject == nil || deps.Now == nil || deps.Rand == nil {

@@ -63,8 +63,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request, o *open) error {
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: cookie.Reveal(), Path: "/", Secure: true,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int((24 * time.Hour).Seconds())})
+	setCookie(w, cookie)
 	seeOther(w, location)
 	return nil
 }
@@ -83,6 +82,11 @@ func displayName(c *fapi.Client) string {
 		return c.Name
 	}
 	return c.ID
+}
+
+func setCookie(w http.ResponseWriter, cookie fapi.Secret) {
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: cookie.Reveal(), Path: "/", Secure: true,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int((24 * time.Hour).Seconds())})
 }
 
 // browser returns the cookie that this browser already has, so that several tabs

@@ -26,6 +26,9 @@ var (
 	errEnded = fapi.InvalidRequest("this request has already been answered or has expired; start again at the application you came from")
 )
 
+// errNoAccount: the customer agreed but ticked no account; they are asked again.
+var errNoAccount = errors.New("no account was chosen")
+
 // LoginDone serves the way back from the bank's login application.
 func (s *Service) LoginDone(w http.ResponseWriter, r *http.Request) {
 	params, err := wire.ParseQuery(r.URL.RawQuery)
@@ -43,25 +46,34 @@ func (s *Service) LoginDone(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, nil, err)
 		return
 	}
-	if err := s.loggedIn(r.Context(), o, i, answer); err != nil {
+	cookie, err := s.loggedIn(r.Context(), o, i, answer)
+	if err != nil {
 		s.end(w, r, o, i, err)
 		return
 	}
+	setCookie(w, cookie)
 	seeOther(w, s.cfg.Issuer.At(fapi.PathConsent)+"/"+i.ID)
 }
 
-func (s *Service) loggedIn(ctx context.Context, o *open, i *fapi.Interaction, a *LoginAnswer) error {
+// loggedIn records the login once and returns the cookie that replaces the
+// browser's: what was known before the login is worth nothing after it (attack 72).
+func (s *Service) loggedIn(ctx context.Context, o *open, i *fapi.Interaction, a *LoginAnswer) (fapi.Secret, error) {
 	if a.Refused {
-		return refuse(o.request, fapi.AccessDenied("the customer did not log in"))
+		return "", refuse(o.request, fapi.AccessDenied("the customer did not log in"))
 	}
 	if err := s.judgeLogin(o, i, a.Login); err != nil {
-		return err
+		return "", err
 	}
-	err := s.deps.Store.RecordLogin(ctx, s.cfg.Issuer.URL, i.ID, a.Login, s.deps.Now())
+	cookie, err := fapi.NewSecret(s.deps.Rand, 32)
+	if err != nil {
+		return "", err
+	}
+	err = s.deps.Store.RecordLogin(ctx, fapi.LoginRecord{Issuer: s.cfg.Issuer.URL, Interaction: i.ID, Login: a.Login,
+		OldCookie: i.CookieDigest, NewCookie: cookie.Digest(), Now: s.deps.Now()})
 	if errors.Is(err, fapi.ErrConflict) { // a login answer is used once
-		return errEnded
+		return "", errEnded
 	}
-	return err
+	return cookie, err
 }
 
 // resume reads an interaction of this browser that is in the wanted state.
@@ -97,14 +109,19 @@ func (s *Service) ShowConsent(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, nil, err)
 		return
 	}
+	s.ask(w, r, o, i, "")
+}
+
+// ask shows the consent page; problem says why it is shown again.
+func (s *Service) ask(w http.ResponseWriter, r *http.Request, o *open, i *fapi.Interaction, problem string) {
 	consent, err := s.consentOf(r.Context(), o)
 	if err != nil {
 		s.end(w, r, o, i, err)
 		return
 	}
 	view := fapi.ConsentView{
-		Action: s.cfg.Issuer.At(fapi.PathConsent) + "/" + i.ID, Token: formToken(r, i),
-		ClientName: displayName(o.client.Client), Scopes: o.request.Scope,
+		Action: s.cfg.Issuer.At(fapi.PathConsent) + "/" + i.ID, Token: s.formToken(i),
+		ClientName: displayName(o.client.Client), Scopes: o.request.Scope, Problem: problem,
 	}
 	if consent != nil {
 		view.Permissions, view.Accounts = consent.Permissions, i.Login.Accounts
@@ -129,14 +146,10 @@ func (s *Service) consentOf(ctx context.Context, o *open) (*fapi.Consent, error)
 	return s.deps.Store.ReadConsent(ctx, s.cfg.Issuer.URL, o.request.ConsentID)
 }
 
-// formToken ties a posted decision to this browser and this interaction
-// (attack 71): nobody who does not hold the cookie can compute it.
-func formToken(r *http.Request, i *fapi.Interaction) string {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return ""
-	}
-	mac := hmac.New(sha256.New, []byte(c.Value))
+// formToken ties a posted decision to the page that asked for it (attack 71): only
+// the browser that holds the cookie is shown it, and nobody else can compute it.
+func (s *Service) formToken(i *fapi.Interaction) string {
+	mac := hmac.New(sha256.New, s.cfg.FormKey)
 	mac.Write([]byte("consent\x00" + i.ID))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -153,7 +166,7 @@ func (s *Service) DecideConsent(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, nil, err)
 		return
 	}
-	if !hmac.Equal([]byte(decision.token), []byte(formToken(r, i))) {
+	if !hmac.Equal([]byte(decision.token), []byte(s.formToken(i))) {
 		s.fail(w, r, nil, errOtherBrowser)
 		return
 	}
@@ -161,7 +174,11 @@ func (s *Service) DecideConsent(w http.ResponseWriter, r *http.Request) {
 		s.end(w, r, o, i, refuse(o.request, fapi.AccessDenied("the customer refused")))
 		return
 	}
-	if err := s.complete(w, r, o, i, decision.accounts); err != nil {
+	err = s.complete(w, r, o, i, decision.accounts)
+	switch {
+	case errors.Is(err, errNoAccount):
+		s.ask(w, r, o, i, "no_account")
+	case err != nil:
 		s.end(w, r, o, i, err)
 	}
 }
@@ -258,7 +275,7 @@ func (s *Service) grant(ctx context.Context, o *open, i *fapi.Interaction, chose
 	}
 	g.Accounts = ownAccounts(i.Login.Accounts, chosen)
 	if len(g.Accounts) == 0 {
-		return g, fapi.InvalidRequest("choose at least one account, or refuse")
+		return g, errNoAccount
 	}
 	if !consent.ExpiresAt.IsZero() && (g.ExpiresAt.IsZero() || consent.ExpiresAt.Before(g.ExpiresAt)) {
 		g.ExpiresAt = consent.ExpiresAt

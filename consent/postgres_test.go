@@ -37,7 +37,8 @@ func (d *desk) customer(db *storage.DB) string {
 	id := uuid.NewString()
 	must(d.t, db.InsertInteraction(d.t.Context(), fapi.Interaction{ID: id, Issuer: issuer.URL, ClientID: tpp,
 		State: fapi.InteractionOpened, CreatedAt: d.now, ExpiresAt: d.now.Add(fapi.InteractionLife)}))
-	must(d.t, db.RecordLogin(d.t.Context(), issuer.URL, id, fapi.Login{Customer: "c7", AuthTime: d.now}, d.now))
+	must(d.t, db.RecordLogin(d.t.Context(), fapi.LoginRecord{Issuer: issuer.URL, Interaction: id,
+		Login: fapi.Login{Customer: "c7", AuthTime: d.now}, Now: d.now}))
 	return id
 }
 

@@ -28,4 +28,6 @@ CREATE TABLE interactions (
     CONSTRAINT interactions_life CHECK (expires_at > created_at)
 );
 
+-- A login moves everything that one browser has open to its new cookie.
+CREATE INDEX interactions_browser ON interactions (cookie_digest);
 CREATE INDEX interactions_expiry ON interactions (expires_at);

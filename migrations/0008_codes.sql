@@ -8,7 +8,6 @@ CREATE TABLE codes (
     client_id      text        NOT NULL,
     redirect_uri   text        NOT NULL,
     nonce          text        NOT NULL,
-    state_hash     text        NOT NULL,
     code_challenge text        NOT NULL,
     scope          text[]      NOT NULL,
     created_at     timestamptz NOT NULL,

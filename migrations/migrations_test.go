@@ -256,9 +256,9 @@ func TestChecksHold(t *testing.T) {
 			` + t0 + `, NULL, ` + t1 + `, NULL, ` + t1 + `)`,
 		"grants_ended_has_end": `INSERT INTO grants VALUES (gen_random_uuid(), 'i', 'c', NULL, 'u', 's', '{}', '{}', '', '{}', NULL, '{}', '{}',
 			` + t0 + `, ` + t1 + `, NULL, NULL, NULL)`,
-		"codes_challenge":     `INSERT INTO codes VALUES (` + d + `, gen_random_uuid(), 'i', 'c', 'r', '', '', 'plain', '{}', ` + t0 + `, ` + t1 + `, ` + t1 + `)`,
-		"codes_spent_in_time": `INSERT INTO codes VALUES (` + d + `, gen_random_uuid(), 'i', 'c', 'r', '', '', '', '{}', ` + t0 + `, ` + t1 + `, ` + t1 + `, ` + t1 + `)`,
-		"codes_grant_fkey":    `INSERT INTO codes VALUES (` + d + `, gen_random_uuid(), 'i', 'c', 'r', '', '', '', '{}', ` + t0 + `, ` + t1 + `, ` + t1 + `)`,
+		"codes_challenge":     `INSERT INTO codes VALUES (` + d + `, gen_random_uuid(), 'i', 'c', 'r', '', 'plain', '{}', ` + t0 + `, ` + t1 + `, ` + t1 + `)`,
+		"codes_spent_in_time": `INSERT INTO codes VALUES (` + d + `, gen_random_uuid(), 'i', 'c', 'r', '', '', '{}', ` + t0 + `, ` + t1 + `, ` + t1 + `, ` + t1 + `)`,
+		"codes_grant_fkey":    `INSERT INTO codes VALUES (` + d + `, gen_random_uuid(), 'i', 'c', 'r', '', '', '{}', ` + t0 + `, ` + t1 + `, ` + t1 + `)`,
 		"changes_revoked":     `INSERT INTO changes VALUES (gen_random_uuid(), 'i', 'grant', 'g', false, ` + t0 + `, ` + t1 + `)`,
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), `"`+name+`"`) {

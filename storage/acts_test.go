@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -72,14 +71,14 @@ func TestInteraction(t *testing.T) {
 		for _, id := range []string{"", "x", uuid.NewString(), "{" + i.ID + "}", i.ID + "' OR true --"} {
 			_, err := w.ReadInteraction(t.Context(), issuer, id)
 			want(t, err, fapi.ErrNotFound)
-			want(t, w.RecordLogin(t.Context(), issuer, id, login(), start), fapi.ErrConflict)
+			want(t, w.RecordLogin(t.Context(), entry(id, start)), fapi.ErrConflict)
 		}
 		_, err = w.ReadInteraction(t.Context(), other, i.ID)
 		want(t, err, fapi.ErrNotFound)
 
-		want(t, w.RecordLogin(t.Context(), issuer, i.ID, login(), i.ExpiresAt), fapi.ErrConflict)
-		ok(t, w.RecordLogin(t.Context(), issuer, i.ID, login(), start))
-		want(t, w.RecordLogin(t.Context(), issuer, i.ID, login(), start), fapi.ErrConflict)
+		want(t, w.RecordLogin(t.Context(), entry(i.ID, i.ExpiresAt)), fapi.ErrConflict)
+		ok(t, w.RecordLogin(t.Context(), entry(i.ID, start)))
+		want(t, w.RecordLogin(t.Context(), entry(i.ID, start)), fapi.ErrConflict)
 		got, err = w.ReadInteraction(t.Context(), issuer, i.ID)
 		ok(t, err)
 		l := login()
@@ -220,179 +219,6 @@ func TestRefuse(t *testing.T) {
 	})
 }
 
-func TestSpendCode(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		c := w.code(t, "k", "")
-		r := redemption(c, once("foreign"))
-		r.ClientID = "rival"
-		want(t, w.SpendCode(t.Context(), r), fapi.ErrSpent)
-		r.ClientID, r.Issuer, r.Once = "tpp", other, fapi.Once{}
-		want(t, w.SpendCode(t.Context(), r), fapi.ErrSpent)
-		r.Issuer, r.Now = issuer, c.Code.ExpiresAt
-		want(t, w.SpendCode(t.Context(), r), fapi.ErrSpent)
-		// A jti that was seen leaves the code as it was.
-		ok(t, w.SpendOnce(t.Context(), once("seen")))
-		r = redemption(c, once("seen"))
-		want(t, w.SpendCode(t.Context(), r), fapi.ErrReplayed)
-		s, err := w.ReadCode(t.Context(), issuer, c.Code.Digest)
-		ok(t, err)
-		same(t, s.Code, c.Code)
-		_, err = w.ReadRefresh(t.Context(), issuer, r.Refresh.Digest, fapi.Once{})
-		want(t, err, fapi.ErrNotFound)
-
-		r.Once = once("fresh")
-		ok(t, w.SpendCode(t.Context(), r))
-		want(t, w.SpendOnce(t.Context(), once("fresh")), fapi.ErrReplayed)
-		s, err = w.ReadCode(t.Context(), issuer, c.Code.Digest)
-		ok(t, err)
-		if !s.Code.SpentAt.Equal(r.Now) {
-			t.Errorf("spent at %v", s.Code.SpentAt)
-		}
-		r.Once = once("again")
-		want(t, w.SpendCode(t.Context(), r), fapi.ErrSpent)
-		want(t, w.SpendOnce(t.Context(), once("again")), fapi.ErrReplayed)
-
-		refresh, err := w.ReadRefresh(t.Context(), issuer, r.Refresh.Digest, fapi.Once{})
-		ok(t, err)
-		r.Refresh.CreatedAt = r.Now
-		same(t, *refresh, fapi.RefreshState{Refresh: *r.Refresh, Grant: c.Grant})
-	})
-}
-
-// A revoked or expired grant has no codes.
-func TestSpendCodeOfDeadGrant(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		c := w.code(t, "k", "")
-		ok(t, w.RevokeGrant(t.Context(), revocation(c, fapi.Once{})))
-		want(t, w.SpendCode(t.Context(), redemption(c, fapi.Once{})), fapi.ErrSpent)
-		d := completion(w.loggedIn(t, nil), "d", "")
-		d.Grant.ExpiresAt = d.Now.Add(time.Second)
-		ok(t, w.CompleteAuthorization(t.Context(), d))
-		want(t, w.SpendCode(t.Context(), redemption(d, fapi.Once{})), fapi.ErrSpent)
-	})
-}
-
-func TestReadRefresh(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.consent(t, "c")
-		_, d := w.refresh(t, "k", "c")
-		s, err := w.ReadRefresh(t.Context(), issuer, d, once("a"))
-		ok(t, err)
-		if s.Consent == nil || s.Consent.Status != fapi.ConsentAuthorised {
-			t.Errorf("consent %v", s.Consent)
-		}
-		s, err = w.ReadRefresh(t.Context(), issuer, d, once("a"))
-		want(t, err, fapi.ErrReplayed)
-		if s != nil {
-			t.Error("a replay learned something")
-		}
-		_, err = w.ReadRefresh(t.Context(), other, d, fapi.Once{})
-		want(t, err, fapi.ErrNotFound)
-		_, err = w.ReadRefresh(t.Context(), issuer, digest("none"), once("b"))
-		want(t, err, fapi.ErrNotFound)
-		want(t, w.SpendOnce(t.Context(), once("b")), fapi.ErrReplayed)
-	})
-}
-
-func TestRevokeGrant(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		c, d := w.refresh(t, "k", "")
-		r := revocation(c, once("a"))
-		r.ClientID = "rival"
-		want(t, w.RevokeGrant(t.Context(), r), fapi.ErrNotFound)
-		want(t, w.RevokeGrant(t.Context(), revocation(c, once("a"))), fapi.ErrReplayed)
-		if s, err := w.ReadRefresh(t.Context(), issuer, d, fapi.Once{}); err != nil || !s.Grant.RevokedAt.IsZero() {
-			t.Fatalf("revoked by a stranger or a replay: %v, %v", s, err)
-		}
-		ok(t, w.RevokeGrant(t.Context(), revocation(c, once("b"))))
-		ok(t, w.RevokeGrant(t.Context(), revocation(c, once("c"))))
-		s, err := w.ReadRefresh(t.Context(), issuer, d, fapi.Once{})
-		ok(t, err)
-		if s.Grant.Live(c.Now.Add(minute)) {
-			t.Error("alive")
-		}
-		changes := w.changes(t, fapi.ChangeGrant)
-		if len(changes) != 1 || changes[0].Value != c.Grant.ID || !changes[0].Revoked || !changes[0].ExpiresAt.Equal(c.Now.Add(time.Hour)) {
-			t.Errorf("changes %v", changes)
-		}
-		same(t, w.acts(t), []string{"grant.created", "grant.revoked"})
-		r.GrantID = "x"
-		want(t, w.RevokeGrant(t.Context(), r), fapi.ErrNotFound)
-	})
-}
-
-func TestTokenState(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.consent(t, "c")
-		w.consent(t, "unused")
-		c, _ := w.refresh(t, "k", "c")
-		d, _ := w.refresh(t, "l", "")
-		query := func(change func(q *fapi.TokenQuery)) *fapi.TokenState {
-			t.Helper()
-			q := fapi.TokenQuery{Issuer: issuer, ClientID: "tpp", JTI: "t1", GrantID: c.Grant.ID, ConsentID: "c", Now: c.Now}
-			change(&q)
-			s, err := w.ReadTokenState(t.Context(), q)
-			ok(t, err)
-			return s
-		}
-		s := query(func(*fapi.TokenQuery) {})
-		if s.Revoked || s.Grant == nil || s.Consent == nil {
-			t.Fatalf("state %+v", s)
-		}
-		same(t, *s.Grant, c.Grant)
-		application := func(q *fapi.TokenQuery) { q.GrantID, q.ConsentID = "", "" }
-		if s := query(application); s.Revoked || s.Grant != nil || s.Consent != nil {
-			t.Errorf("application token: %+v", s)
-		}
-		for name, change := range map[string]func(q *fapi.TokenQuery){
-			"unknown grant":           func(q *fapi.TokenQuery) { q.GrantID = uuid.NewString() },
-			"malformed grant":         func(q *fapi.TokenQuery) { q.GrantID = "x" },
-			"another client":          func(q *fapi.TokenQuery) { q.ClientID = "rival" },
-			"unknown client":          func(q *fapi.TokenQuery) { q.ClientID = "nobody" },
-			"another issuer":          func(q *fapi.TokenQuery) { q.Issuer = other },
-			"unknown consent":         func(q *fapi.TokenQuery) { q.GrantID, q.ConsentID = "", "none" },
-			"undecided consent":       func(q *fapi.TokenQuery) { q.GrantID, q.ConsentID = "", "unused" },
-			"consent not the grant's": func(q *fapi.TokenQuery) { q.GrantID = d.Grant.ID },
-			"expired grant":           func(q *fapi.TokenQuery) { q.Now = c.Grant.ExpiresAt },
-		} {
-			if s := query(change); !s.Revoked {
-				t.Errorf("%s: alive", name)
-			}
-		}
-		ok(t, w.RevokeToken(t.Context(), fapi.TokenRevocation{Issuer: issuer, ClientID: "tpp", JTI: "t1", Once: once("r"), Now: c.Now, ExpiresAt: c.Now.Add(minute)}))
-		if !query(func(*fapi.TokenQuery) {}).Revoked || query(func(q *fapi.TokenQuery) { q.JTI = "t2" }).Revoked {
-			t.Error("revocation by jti")
-		}
-		ok(t, w.DeleteConsent(t.Context(), issuer, "tpp", "c", c.Now, c.Now.Add(time.Hour)))
-		if !query(func(q *fapi.TokenQuery) { q.JTI, q.ConsentID = "t2", "" }).Revoked {
-			t.Error("alive on a deleted consent")
-		}
-		ok(t, w.DisableClient(t.Context(), issuer, "tpp", "op", c.Now, c.Now.Add(time.Hour)))
-		if s := query(func(q *fapi.TokenQuery) { application(q); q.JTI = "t3" }); !s.Revoked {
-			t.Error("alive for a disabled client")
-		}
-	})
-}
-
-func TestTokenStateSpendsJTI(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		q := fapi.TokenQuery{Issuer: issuer, ClientID: "tpp", JTI: "t", Once: once("a"), Now: start}
-		_, err := w.ReadTokenState(t.Context(), q)
-		ok(t, err)
-		_, err = w.ReadTokenState(t.Context(), q)
-		want(t, err, fapi.ErrReplayed)
-		r := fapi.TokenRevocation{Issuer: issuer, JTI: "t", Once: once("a"), Now: start, ExpiresAt: start.Add(minute)}
-		want(t, w.RevokeToken(t.Context(), r), fapi.ErrReplayed)
-		r.Once = once("b")
-		ok(t, w.RevokeToken(t.Context(), r))
-		r.Once = once("c")
-		ok(t, w.RevokeToken(t.Context(), r))
-		if n := len(w.changes(t, fapi.ChangeToken)); n != 1 {
-			t.Errorf("%d entries", n)
-		}
-	})
-}
-
 func TestConsent(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.consent(t, "c")
@@ -421,187 +247,24 @@ func TestConsent(t *testing.T) {
 	})
 }
 
-func TestClients(t *testing.T) {
+// Attack 72: a login gives the browser a new cookie, and what it has open moves
+// along; decided interactions and other browsers stay as they are.
+func TestLoginMovesTheBrowser(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		got, err := w.ReadClient(t.Context(), issuer, "tpp")
-		ok(t, err)
-		wanted := client("tpp")
-		wanted.Issuer = issuer
-		if diff := cmp.Diff(wanted, got, cmp.Transformer("json", func(m json.RawMessage) any {
-			var v any
-			_ = json.Unmarshal(m, &v)
-			return v
-		})); diff != "" {
-			t.Error(diff)
-		}
-		_, err = w.ReadClient(t.Context(), other, "tpp")
-		want(t, err, fapi.ErrNotFound)
-		// The same again is no change; a new name is one.
-		news := len(w.changes(t, fapi.ChangeClient))
-		ok(t, w.PutClients(t.Context(), issuer, []*fapi.Client{client("tpp")}, "op", start))
-		if n := len(w.changes(t, fapi.ChangeClient)); n != news {
-			t.Errorf("%d entries for nothing", n-news)
-		}
-		renamed := client("tpp")
-		renamed.Name = "New"
-		ok(t, w.PutClients(t.Context(), issuer, []*fapi.Client{renamed}, "op", start))
-		if n := len(w.changes(t, fapi.ChangeClient)); n != news+1 {
-			t.Errorf("%d entries for a change", n-news)
-		}
-		// All or none.
-		bad := client("fresh")
-		bad.Profile = ""
-		if err := w.PutClients(t.Context(), issuer, []*fapi.Client{client("fresh2"), bad}, "op", start); err == nil {
-			t.Error("a client without a profile was stored")
-		}
-		list, err := w.ListClients(t.Context(), issuer)
-		ok(t, err)
-		if len(list) != 2 || list[0].ID != "rival" || list[1].Name != "New" {
-			t.Errorf("list %v", list)
-		}
+		first, second := w.open(t, nil), w.open(t, nil)
+		foreign := entry(first.ID, start)
+		foreign.OldCookie = digest("another browser")
+		want(t, w.RecordLogin(t.Context(), foreign), fapi.ErrConflict)
 
-		want(t, w.DisableClient(t.Context(), issuer, "nobody", "op", start, start), fapi.ErrNotFound)
-		ok(t, w.DisableClient(t.Context(), issuer, "tpp", "op", start, start.Add(time.Hour)))
-		ok(t, w.DisableClient(t.Context(), issuer, "tpp", "op", start, start.Add(time.Hour)))
-		ok(t, w.PutClients(t.Context(), issuer, []*fapi.Client{client("tpp")}, "op", start))
-		got, err = w.ReadClient(t.Context(), issuer, "tpp")
-		ok(t, err)
-		if !got.Disabled {
-			t.Error("an import enabled a disabled client")
-		}
-		if !slices.ContainsFunc(w.changes(t, fapi.ChangeClient), func(c fapi.Change) bool { return c.Revoked && c.Value == "tpp" }) {
-			t.Error("the feed does not know")
-		}
-	})
-}
-
-func key(kid, state string) fapi.SigningKey {
-	k := fapi.SigningKey{KID: kid, Issuer: issuer, Use: "sig", Alg: "ES256", State: state, Public: []byte(`{"kty":"EC"}`),
-		Sealed: []byte{1, 2, 3}, CreatedAt: start}
-	return k
-}
-
-func TestKeys(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		enc := key("e1", fapi.KeyCurrent)
-		enc.Use, enc.Alg = "enc", "ECDH-ES"
-		ok(t, w.InsertKeys(t.Context(), issuer, []fapi.SigningKey{key("k1", fapi.KeyCurrent), key("k2", fapi.KeyNext), enc}, "op", start))
-		want(t, w.InsertKeys(t.Context(), issuer, []fapi.SigningKey{key("k3", fapi.KeyNext)}, "op", start), fapi.ErrConflict)
-		retire := start.Add(time.Hour)
-		ok(t, w.RotateKeys(t.Context(), issuer, []fapi.SigningKey{key("k3", fapi.KeyNext)}, retire, start, "op"))
-		states := func() map[string]string {
-			keys, err := w.ReadKeys(t.Context(), issuer)
+		moved := entry(first.ID, start)
+		moved.NewCookie = digest("new cookie")
+		ok(t, w.RecordLogin(t.Context(), moved))
+		for id, state := range map[string]string{first.ID: fapi.InteractionLoggedIn, second.ID: fapi.InteractionOpened} {
+			got, err := w.ReadInteraction(t.Context(), issuer, id)
 			ok(t, err)
-			m := map[string]string{}
-			for _, k := range keys {
-				m[k.KID] = k.State
-				if (k.State == fapi.KeyRetired) != k.RetireAt.Equal(retire) {
-					t.Errorf("%s %s retires %v", k.KID, k.State, k.RetireAt)
-				}
-			}
-			return m
+			same(t, got.CookieDigest, digest("new cookie"))
+			same(t, got.State, state)
 		}
-		same(t, states(), map[string]string{"e1": "current", "k1": "retired", "k2": "current", "k3": "next"})
-		// An encryption key is replaced at once: nobody has to see it first.
-		enc2 := enc
-		enc2.KID = "e2"
-		ok(t, w.RotateKeys(t.Context(), issuer, []fapi.SigningKey{enc2}, retire, start, "op"))
-		// Without a next key to step in, a rotation would leave none.
-		enc3 := enc
-		enc3.KID, enc3.State = "e3", fapi.KeyNext
-		want(t, w.RotateKeys(t.Context(), issuer, []fapi.SigningKey{enc3}, retire, start, "op"), fapi.ErrConflict)
-		same(t, states(), map[string]string{"e1": "retired", "e2": "current", "k1": "retired", "k2": "current", "k3": "next"})
-		if n := len(w.changes(t, fapi.ChangeKeys)); n != 3 {
-			t.Errorf("%d entries of the feed", n)
-		}
-		secret, err := w.EnsureIssuer(t.Context(), issuer, []byte("one"), start)
-		ok(t, err)
-		again, err := w.EnsureIssuer(t.Context(), issuer, []byte("two"), start)
-		ok(t, err)
-		if string(secret) != "one" || string(again) != "one" {
-			t.Errorf("secret %s, then %s", secret, again)
-		}
-	})
-}
-
-// Rows leave when nothing depends on them any more, and not before.
-func TestSweep(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		ok(t, w.SpendOnce(t.Context(), once("a")))
-		p := w.push(t, "p")
-		i := w.open(t, &p.Digest)
-		revoked, d := w.refresh(t, "k", "")
-		ok(t, w.RevokeGrant(t.Context(), revocation(revoked, fapi.Once{})))
-		alive, e := w.refresh(t, "l", "")
-		forever := completion(w.loggedIn(t, nil), "m", "")
-		forever.Grant.ExpiresAt = time.Time{}
-		ok(t, w.CompleteAuthorization(t.Context(), forever))
-
-		n, err := w.Sweep(t.Context(), start.Add(time.Second), 2)
-		if err != nil || n != 0 {
-			t.Fatalf("swept %d, %v", n, err)
-		}
-		// The pushed request outlives its own expiry by an interaction.
-		_, err = w.Sweep(t.Context(), p.ExpiresAt.Add(time.Second), 2)
-		ok(t, err)
-		_, err = w.ReadPushed(t.Context(), issuer, p.Digest)
-		ok(t, err)
-
-		later := start.Add(3 * time.Hour)
-		_, err = w.Sweep(t.Context(), later, 2)
-		ok(t, err)
-		ok(t, w.SpendOnce(t.Context(), once("a")))
-		_, err = w.ReadPushed(t.Context(), issuer, p.Digest)
-		want(t, err, fapi.ErrNotFound)
-		_, err = w.ReadInteraction(t.Context(), issuer, i.ID)
-		want(t, err, fapi.ErrNotFound)
-		_, err = w.ReadRefresh(t.Context(), issuer, d, fapi.Once{})
-		want(t, err, fapi.ErrNotFound)
-		s, err := w.ReadRefresh(t.Context(), issuer, e, fapi.Once{})
-		ok(t, err)
-		if !s.Grant.Live(later) {
-			t.Error("a live grant was touched")
-		}
-		state := func(g fapi.Grant) *fapi.TokenState {
-			s, err := w.ReadTokenState(t.Context(), fapi.TokenQuery{Issuer: issuer, ClientID: "tpp", JTI: "t", GrantID: g.ID, Now: later})
-			ok(t, err)
-			return s
-		}
-		if s := state(revoked.Grant); !s.Revoked || s.Grant != nil {
-			t.Errorf("revoked grant: %+v", s)
-		}
-		if state(alive.Grant).Revoked || state(forever.Grant).Revoked {
-			t.Error("a live grant is gone")
-		}
-		_, err = w.Sweep(t.Context(), start.AddDate(10, 0, 0), 1000)
-		ok(t, err)
-		if state(alive.Grant).Grant != nil || state(forever.Grant).Grant == nil {
-			t.Error("an expired grant stays, or an open-ended one is gone")
-		}
-		if n, err := w.Sweep(t.Context(), start.AddDate(10, 0, 0), 1000); n != 0 || err != nil {
-			t.Errorf("second sweep: %d, %v", n, err)
-		}
-		if _, err := w.Sweep(t.Context(), start, 0); err == nil {
-			t.Error("a batch of 0 was accepted")
-		}
-	})
-}
-
-// The lease passes to another process only after it has run out.
-func TestSweepLease(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		second := openSame(t, w)
-		ok(t, w.SpendOnce(t.Context(), once("a")))
-		later := start.AddDate(0, 0, 1)
-		_, err := w.Sweep(t.Context(), later, 10)
-		ok(t, err)
-		old := once("b")
-		ok(t, w.SpendOnce(t.Context(), old))
-		if n, err := second.Sweep(t.Context(), later.Add(time.Second), 10); n != 0 || err != nil {
-			t.Errorf("swept %d under another's lease, %v", n, err)
-		}
-		if n, err := second.Sweep(t.Context(), later.Add(time.Hour), 10); n == 0 || err != nil {
-			t.Errorf("swept %d after the lease, %v", n, err)
-		}
+		want(t, w.RecordLogin(t.Context(), entry(second.ID, start)), fapi.ErrConflict) // the old cookie is dead
 	})
 }

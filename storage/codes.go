@@ -11,7 +11,7 @@ import (
 	"github.com/procura/procura/internal/fapi"
 )
 
-const readCodeSQL = `SELECT k.grant_id, k.client_id, k.redirect_uri, k.nonce, k.state_hash, k.code_challenge, k.scope,
+const readCodeSQL = `SELECT k.grant_id, k.client_id, k.redirect_uri, k.nonce, k.code_challenge, k.scope,
 	k.created_at, k.expires_at, k.keep_until, k.spent_at, ` + grantColumns + `, ` + consentColumns + `
 FROM codes k
 JOIN grants g ON g.id = k.grant_id
@@ -25,7 +25,7 @@ func (db *DB) ReadCode(ctx context.Context, issuer string, d fapi.Digest) (*fapi
 	k := fapi.Code{Digest: d, Issuer: issuer}
 	var g grantRow
 	var c consentRow
-	dest := append([]any{&k.GrantID, &k.ClientID, &k.RedirectURI, &k.Nonce, &k.StateHash, &k.CodeChallenge, &k.Scope,
+	dest := append([]any{&k.GrantID, &k.ClientID, &k.RedirectURI, &k.Nonce, &k.CodeChallenge, &k.Scope,
 		&k.CreatedAt, &k.ExpiresAt, &k.KeepUntil, instant(&k.SpentAt)}, g.dest()...)
 	err := db.row(ctx, "reading code", readCodeSQL, []any{d.Bytes(), issuer}, append(dest, c.dest()...)...)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -52,10 +52,10 @@ const completeSQL = `WITH i AS MATERIALIZED (
 		$14::timestamptz, $15::text[], $16::jsonb, $4::timestamptz, $17::timestamptz, $18::timestamptz
 	FROM ok
 ), coded AS (
-	INSERT INTO codes (digest, grant_id, issuer, client_id, redirect_uri, nonce, state_hash, code_challenge,
+	INSERT INTO codes (digest, grant_id, issuer, client_id, redirect_uri, nonce, code_challenge,
 		scope, created_at, expires_at, keep_until)
-	SELECT $19::bytea, $8::uuid, $2::text, $3::text, $20::text, $21::text, $22::text, $23::text,
-		$24::text[], $25::timestamptz, $26::timestamptz, $27::timestamptz
+	SELECT $19::bytea, $8::uuid, $2::text, $3::text, $20::text, $21::text, $22::text,
+		$23::text[], $24::timestamptz, $25::timestamptz, $26::timestamptz
 	FROM ok
 ), audited AS (
 	INSERT INTO audit_events (id, issuer, at, actor, act, client_id, grant_id, consent_id, detail)
@@ -115,7 +115,7 @@ func completionArgs(c fapi.Completion) ([]any, error) {
 	return []any{c.Interaction, g.Issuer, g.ClientID, c.Now, optional(c.PushedDigest), zeronull.Text(g.ConsentID), g.Customer,
 		g.ID, g.Subject, list(g.Scope), claims, g.ACR, list(g.AMR),
 		zeronull.Timestamptz(g.AuthTime), list(g.Accounts), profile, zeronull.Timestamptz(g.ExpiresAt), zeronull.Timestamptz(keep),
-		code.Digest.Bytes(), code.RedirectURI, code.Nonce, code.StateHash, code.CodeChallenge,
+		code.Digest.Bytes(), code.RedirectURI, code.Nonce, code.CodeChallenge,
 		list(code.Scope), code.CreatedAt, code.ExpiresAt, code.KeepUntil}, nil
 }
 

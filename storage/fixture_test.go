@@ -113,6 +113,12 @@ func login() fapi.Login {
 		Accounts: []fapi.Account{{ID: "a1", Name: "Giro"}}, Claims: map[string]string{"name": "Anna"}}
 }
 
+// entry is a login of the fixture's browser, whose cookie stays what it is.
+func entry(id string, at time.Time) fapi.LoginRecord {
+	return fapi.LoginRecord{Issuer: issuer, Interaction: id, Login: login(), OldCookie: digest("cookie"),
+		NewCookie: digest("cookie"), Now: at}
+}
+
 // open makes an interaction; a nil pushed digest is a request by value.
 func (w *world) open(t testing.TB, pushed *fapi.Digest) fapi.Interaction {
 	t.Helper()
@@ -125,7 +131,7 @@ func (w *world) open(t testing.TB, pushed *fapi.Digest) fapi.Interaction {
 func (w *world) loggedIn(t testing.TB, pushed *fapi.Digest) fapi.Interaction {
 	t.Helper()
 	i := w.open(t, pushed)
-	ok(t, w.RecordLogin(t.Context(), issuer, i.ID, login(), start))
+	ok(t, w.RecordLogin(t.Context(), entry(i.ID, start)))
 	return i
 }
 
@@ -146,7 +152,7 @@ func completion(i fapi.Interaction, code, consentID string) fapi.Completion {
 		CreatedAt: now, ExpiresAt: now.AddDate(0, 3, 0)}
 	return fapi.Completion{Interaction: i.ID, PushedDigest: i.PushedDigest, Grant: g, Now: now, Code: fapi.Code{
 		Digest: digest("code", code), GrantID: g.ID, Issuer: issuer, ClientID: "tpp", RedirectURI: "https://tpp.example/cb",
-		Nonce: "n", StateHash: "sh", CodeChallenge: strings.Repeat("c", 43), Scope: g.Scope,
+		Nonce: "n", CodeChallenge: strings.Repeat("c", 43), Scope: g.Scope,
 		CreatedAt: now, ExpiresAt: now.Add(time.Minute), KeepUntil: now.Add(time.Hour)}}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -76,25 +75,34 @@ func decodeInteraction(i *fapi.Interaction, request, login []byte) error {
 	return nil
 }
 
-const recordLoginSQL = `WITH done AS (
-	UPDATE interactions SET state = 'logged_in', login = $3
-	WHERE id = $1 AND issuer = $2 AND state = 'opened' AND expires_at > $4
-	RETURNING 1
+const recordLoginSQL = `WITH target AS MATERIALIZED (
+	SELECT 1 FROM interactions
+	WHERE id = $1::uuid AND issuer = $2::text AND state = 'opened' AND expires_at > $4::timestamptz
+		AND cookie_digest = $5::bytea
+	FOR UPDATE
+), done AS (
+	UPDATE interactions SET cookie_digest = $6::bytea,
+		state = CASE WHEN id = $1::uuid THEN 'logged_in' ELSE state END,
+		login = CASE WHEN id = $1::uuid THEN $3::jsonb ELSE login END
+	WHERE issuer = $2::text AND cookie_digest = $5::bytea AND state IN ('opened', 'logged_in')
+		AND EXISTS (SELECT FROM target)
 )
-SELECT EXISTS (SELECT FROM done)`
+SELECT EXISTS (SELECT FROM target)`
 
-// RecordLogin moves an unexpired interaction from opened to logged in. In every
+// RecordLogin moves an unexpired interaction of the browser with r.OldCookie from
+// opened to logged in, and all that this browser has open to r.NewCookie. In every
 // other state it is ErrConflict: one login answer per interaction.
-func (db *DB) RecordLogin(ctx context.Context, issuer, id string, login fapi.Login, now time.Time) error {
-	if !isUUID(id) {
+func (db *DB) RecordLogin(ctx context.Context, r fapi.LoginRecord) error {
+	if !isUUID(r.Interaction) {
 		return fmt.Errorf("recording login: %w", fapi.ErrConflict)
 	}
-	doc, err := json.Marshal(login)
+	doc, err := json.Marshal(r.Login)
 	if err != nil {
 		return fmt.Errorf("encoding login: %w", err)
 	}
 	var done bool
-	if err := db.row(ctx, "recording login", recordLoginSQL, []any{id, issuer, doc, now}, &done); err != nil {
+	if err := db.row(ctx, "recording login", recordLoginSQL, []any{r.Interaction, r.Issuer, doc, r.Now,
+		r.OldCookie.Bytes(), r.NewCookie.Bytes()}, &done); err != nil {
 		return err
 	}
 	if !done {

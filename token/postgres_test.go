@@ -48,7 +48,8 @@ func (r *rig) granted(db *storage.DB, clientID string) (*fapi.Grant, string) {
 	id := uuid.NewString()
 	must(r.t, db.InsertInteraction(ctx, fapi.Interaction{ID: id, Issuer: issuer.URL, ClientID: clientID,
 		State: fapi.InteractionOpened, CreatedAt: now, ExpiresAt: now.Add(fapi.InteractionLife)}))
-	must(r.t, db.RecordLogin(ctx, issuer.URL, id, fapi.Login{Customer: g.Customer, AuthTime: g.AuthTime}, now))
+	must(r.t, db.RecordLogin(ctx, fapi.LoginRecord{Issuer: issuer.URL, Interaction: id,
+		Login: fapi.Login{Customer: g.Customer, AuthTime: g.AuthTime}, Now: now}))
 	code, refresh := r.secret(), r.secret()
 	must(r.t, db.CompleteAuthorization(ctx, fapi.Completion{Interaction: id, Grant: *g, Now: now,
 		Code: fapi.Code{Digest: code.Digest(), GrantID: g.ID, Issuer: issuer.URL, ClientID: clientID, Scope: g.Scope,

@@ -41,9 +41,7 @@ const (
 	clientTTL     = 5 * time.Minute        // beside the feed, which is faster
 	feedInterval  = 250 * time.Millisecond // a change is everywhere within a second
 	feedOverlap   = 15 * time.Second       // how late a commit may appear
-	// retireAfter keeps a retired key published: the longest access token and id
-	// token it signed, and the caches of those who fetched the JWKS.
-	retireAfter = 24 * time.Hour
+	keyReload     = time.Minute            // beside the feed: mends a reload that failed
 )
 
 // site is one issuer with its rooms.
@@ -87,7 +85,7 @@ func (s *site) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.ring, err = keys.New(keys.Config{Issuer: s.issuer.URL, KEK: kek, RetireAfter: retireAfter},
+	s.ring, err = keys.New(keys.Config{Issuer: s.issuer.URL, KEK: kek, RetireAfter: s.app.cfg.KeyRetireAfter},
 		keys.Deps{Store: s.app.db, Now: s.app.deps.Now, Rand: s.app.deps.Rand})
 	if err != nil {
 		return err
@@ -124,6 +122,7 @@ func (s *site) openFeed(context.Context) (err error) {
 
 // follow applies changes that other processes made.
 func (s *site) follow(ctx context.Context) {
+	go s.reloadKeys(ctx)
 	s.hub.Subscribe(ctx, func(ctx context.Context, c fapi.Change) {
 		switch c.Kind {
 		case fapi.ChangeClient:
@@ -134,6 +133,23 @@ func (s *site) follow(ctx context.Context) {
 			}
 		}
 	})
+}
+
+// reloadKeys reads the keys again now and then: a reload that failed when the feed
+// told of a rotation is made up for before the retired key is missed.
+func (s *site) reloadKeys(ctx context.Context) {
+	ticker := time.NewTicker(keyReload)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := s.ring.Reload(ctx); err != nil && ctx.Err() == nil {
+				s.app.deps.Log.Error("reloading keys failed", "error", err.Error())
+			}
+		}
+	}
 }
 
 func (s *site) openPages(context.Context) (err error) {
@@ -166,7 +182,8 @@ func (s *site) openAuthorization(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.authz, err = authz.New(authz.Config{Issuer: s.issuer, ACRs: s.cfg.Login.ACRValues}, authz.Deps{
+	s.authz, err = authz.New(authz.Config{Issuer: s.issuer, ACRs: s.cfg.Login.ACRValues,
+		FormKey: s.ring.DerivedSecret("consent form")}, authz.Deps{
 		Store: s.app.db, Clients: s.directory, Validator: validator, Login: login, Engine: codes, Mint: s.mint,
 		Pages: s.pages, Subject: s.ring.PairwiseSubject, Now: s.app.deps.Now, Rand: s.app.deps.Rand})
 	return err

@@ -2,6 +2,17 @@ package fapi
 
 import "time"
 
+// LoginRecord moves an interaction from opened to logged in. The browser gets a
+// new cookie with it, and every interaction that it still has open moves along:
+// whoever planted or saw the old cookie is left with nothing (session fixation).
+type LoginRecord struct {
+	Issuer               string
+	Interaction          string
+	Login                Login
+	OldCookie, NewCookie Digest
+	Now                  time.Time
+}
+
 // Completion is everything that one statement does when a customer agrees: the
 // interaction and the pushed request are spent, the consent is authorised, the
 // grant and its code come to be, and the audit rows with them.

@@ -38,7 +38,6 @@ type Code struct {
 	ClientID      string
 	RedirectURI   string
 	Nonce         string
-	StateHash     string // s_hash of the front channel id token, "" without state
 	CodeChallenge string
 	Scope         []string
 	CreatedAt     time.Time

@@ -94,7 +94,9 @@ func serverArgs(h *home, socket string) []string {
 		"-c", "unix_socket_permissions=0700", "-c", "max_connections=300", "-c", "logging_collector=off",
 		"-c", "wal_level=minimal", "-c", "max_wal_senders=0"}
 	if !h.durable {
-		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+		// Shared memory in the data folder goes with it, however the server ends.
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+			"-c", "dynamic_shared_memory_type=mmap")
 	}
 	return args
 }

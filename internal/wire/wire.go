@@ -128,7 +128,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	obs.From(r.Context()).Fail(e.Code, err)
 	if e.Status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
 		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if strings.EqualFold(scheme, "Basic") {
+		if strings.EqualFold(scheme, "Basic") && w.Header().Get("WWW-Authenticate") == "" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="procura"`)
 		}
 	}
