@@ -14,23 +14,30 @@ const clientDir = "testdata/openid-client"
 // clients are the sandbox's, one for each authentication method and algorithm.
 var clients = []string{"tpp-pkj-1", "tpp-pkj-2", "tpp-mtls-1", "tpp-mtls-2"}
 
+// lack says what the foreign client needs and what to type for it; "" is nothing.
+func lack() string {
+	if _, err := exec.LookPath("node"); err != nil {
+		return "Node.js is missing; type: sudo apt-get install -y nodejs npm"
+	}
+	out, err := exec.Command("node", "-p", "process.versions.node.split('.')[0] >= 20").Output()
+	if err != nil || strings.TrimSpace(string(out)) != "true" {
+		return "Node.js 20 or newer is needed; see https://nodejs.org/en/download"
+	}
+	if _, err := os.Stat(clientDir + "/node_modules/openid-client/package.json"); err != nil {
+		return "the foreign client is missing; type: (cd internal/interop/" + clientDir + " && npm ci)"
+	}
+	return ""
+}
+
 // needNode skips, or fails when CI=true, where the foreign client cannot run.
 func needNode(t *testing.T) {
 	t.Helper()
-	lack := ""
-	if _, err := exec.LookPath("node"); err != nil {
-		lack = "Node.js is missing; type: sudo apt-get install -y nodejs npm"
-	} else if out, err := exec.Command("node", "-p", "process.versions.node.split('.')[0] >= 20").Output(); err != nil || strings.TrimSpace(string(out)) != "true" {
-		lack = "Node.js 20 or newer is needed; see https://nodejs.org/en/download"
-	} else if _, err := os.Stat(clientDir + "/node_modules/openid-client"); err != nil {
-		lack = "the foreign client is missing; type: (cd internal/interop/" + clientDir + " && npm ci)"
-	}
-	switch {
-	case lack == "":
+	switch lacking := lack(); {
+	case lacking == "":
 	case os.Getenv("CI") == "true":
-		t.Fatal(lack)
+		t.Fatal(lacking)
 	default:
-		t.Skip(lack)
+		t.Skip(lacking)
 	}
 }
 

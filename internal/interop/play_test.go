@@ -43,7 +43,7 @@ type message struct {
 // the scenario did not do what it is there for.
 func play(t *testing.T, s scenario, fewest int) {
 	t.Helper()
-	s.Dir = house.dir
+	s.Dir = house.Dir
 	ctx, cancel := context.WithTimeout(t.Context(), playLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "main.mjs")
@@ -61,7 +61,6 @@ func play(t *testing.T, s scenario, fewest int) {
 	for _, failure := range last.Failures {
 		t.Error(failure)
 	}
-	t.Logf("%d checks", last.Checks)
 	if last.Checks < fewest {
 		t.Errorf("%d checks were made, %d are expected", last.Checks, fewest)
 	}
@@ -115,7 +114,7 @@ func visit(ctx context.Context, address, button string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	home := strings.TrimPrefix(house.world.TPPBase, "https://")
+	home := strings.TrimPrefix(house.World.TPPBase, "https://")
 	b, err := browser.New(browser.Config{Roots: roots, Home: func(u *url.URL) bool { return u.Host == home }})
 	if err != nil {
 		return "", err
@@ -125,7 +124,7 @@ func visit(ctx context.Context, address, button string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	customer := house.world.PSUs[0]
+	customer := house.World.PSUs[0]
 	for id, value := range map[string]string{"username": customer.Username, "password": customer.Password} {
 		if err := page.Fill(id, value); err != nil {
 			return "", err
@@ -143,13 +142,13 @@ func visit(ctx context.Context, address, button string) (string, error) {
 }
 
 func trust() (*x509.CertPool, error) {
-	raw, err := os.ReadFile(house.world.Path(house.world.CAFile))
+	raw, err := os.ReadFile(house.World.Path(house.World.CAFile))
 	if err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(raw) {
-		return nil, fmt.Errorf("%s holds no certificate", house.world.CAFile)
+		return nil, fmt.Errorf("%s holds no certificate", house.World.CAFile)
 	}
 	return roots, nil
 }

@@ -77,9 +77,7 @@ func (r *registry) addTPP(p *pki, spec tppSpec, redirects []string) error {
 		ResponseTypes: []string{"code id_token", "code"},
 		GrantTypes:    []string{fapi.GrantAuthorizationCode, fapi.GrantRefreshToken, fapi.GrantClientCredentials},
 		Scope:         tppScope, Roles: []string{"AISP"}, AuthMethod: spec.method, CertificateBound: true, JWKS: keySet(public),
-	}
-	if spec.method == fapi.AuthTLSClient {
-		record.TLSSubjectDN = subject
+		TLSSubjectDN: subject, // private_key_jwt clients too: no other TPP's certificate binds their tokens
 	}
 	r.records = append(r.records, record)
 	r.tpps = append(r.tpps, world.Client{

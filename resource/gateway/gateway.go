@@ -181,6 +181,9 @@ func (g *Gateway) proxy(base string, over http.RoundTripper, rewrite func(*httpu
 			rewrite(p, decisionOf(p.In.Context()))
 		},
 		ModifyResponse: func(res *http.Response) error {
+			if res.StatusCode == http.StatusUnauthorized { // the gateway itself was refused
+				return errGatewayRefused
+			}
 			cleanAnswer(res.Header)
 			return nil
 		},
@@ -200,6 +203,10 @@ func (g *Gateway) toAuthorizationServer(p *httputil.ProxyRequest, d *decision) {
 	p.Out.Header.Set(resource.HeaderClient, d.token.ClientID)
 	p.Out.Header.Set(headerResourceServer, g.cfg.ClientID)
 }
+
+// errGatewayRefused: what stands behind does not believe the gateway. The TPP has
+// passed every check and must not be told that its own token was wrong.
+var errGatewayRefused = errors.New("the upstream refused the gateway's own credentials")
 
 // upstreamFault tells apart whose fault it was that nothing came back.
 func upstreamFault(err error) error {
