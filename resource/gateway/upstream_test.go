@@ -35,8 +35,9 @@ func TestUpstreamsThatFail(t *testing.T) {
 		answer http.HandlerFunc
 		status int
 	}{
-		"nobody there": {func(c *gateway.Config) { c.Upstream = "http://127.0.0.1:1" }, nil, 502},
-		"cut off":      {nil, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502},
+		"nobody there":               {func(c *gateway.Config) { c.Upstream = "http://127.0.0.1:1" }, nil, 502},
+		"refuses the gateway itself": {nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, 502},
+		"cut off":                    {nil, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502},
 		"too slow": {func(c *gateway.Config) { c.Timeout = 100 * time.Millisecond },
 			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504},
 		"an upgrade nobody asked for": {nil, func(w http.ResponseWriter, _ *http.Request) {
