@@ -209,7 +209,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request, o *open, i *f
 	if err != nil {
 		return err
 	}
-	keys, err := o.client.Keys(ctx, "")
+	keys, err := o.client.EncryptionKeys(ctx)
 	if err != nil {
 		return err
 	}

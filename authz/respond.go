@@ -68,7 +68,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, c *clients.Regi
 }
 
 func (s *Service) wrap(r *http.Request, c *clients.Registered, params map[string]string) (string, error) {
-	keys, err := c.Keys(r.Context(), "")
+	keys, err := c.EncryptionKeys(r.Context())
 	if err != nil {
 		return "", err
 	}

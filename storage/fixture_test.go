@@ -41,7 +41,8 @@ func each(t *testing.T, run func(t *testing.T, w *world)) {
 	for _, level := range []string{"read committed", "serializable"} {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
-			dsn := pgtest.NewDSN(t) + "&default_transaction_isolation=" + strings.ReplaceAll(level, " ", "%20")
+			dsn := pgtest.NewDSN(t) + "&default_transaction_isolation=" + strings.ReplaceAll(level, " ", "%20") +
+				"&lock_timeout=30000&statement_timeout=60000" // a loaded machine is no finding
 			w := newWorld(t, pgtest.Open(t, dsn, 24), dsn)
 			if level == "serializable" {
 				w.few = 4

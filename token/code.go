@@ -113,7 +113,7 @@ func (s *Service) redeem(ctx context.Context, r *request, code fapi.Secret, stat
 	if err != nil {
 		return nil, err
 	}
-	keys, err := r.client.Keys(ctx, "")
+	keys, err := r.client.EncryptionKeys(ctx)
 	if err != nil {
 		return nil, err
 	}

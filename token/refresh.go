@@ -77,7 +77,7 @@ func (s *Service) renew(ctx context.Context, r *request, token fapi.Secret, stat
 	if err != nil {
 		return nil, err
 	}
-	keys, err := r.client.Keys(ctx, "")
+	keys, err := r.client.EncryptionKeys(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -108,3 +108,13 @@ func host(uri string) string {
 	}
 	return strings.ToLower(u.Hostname())
 }
+
+// EncryptionKeys returns the keys that answers are encrypted to, or nil when the
+// client registered no encryption: a client that signs nothing and gets nothing
+// encrypted needs no keys at all.
+func (r *Registered) EncryptionKeys(ctx context.Context) (*jose.KeySet, error) {
+	if r.IDTokenEncryptedResponseAlg == "" && r.AuthorizationEncryptedAlg == "" {
+		return nil, nil
+	}
+	return r.Keys(ctx, "")
+}
