@@ -75,17 +75,19 @@ func decodeInteraction(i *fapi.Interaction, request, login []byte) error {
 	return nil
 }
 
-const recordLoginSQL = `WITH target AS MATERIALIZED (
-	SELECT 1 FROM interactions
-	WHERE id = $1::uuid AND issuer = $2::text AND state = 'opened' AND expires_at > $4::timestamptz
-		AND cookie_digest = $5::bytea
-	FOR UPDATE
+// recordLoginSQL locks what the browser has open in one order, so that two of its
+// tabs that come back at once do not wait for each other.
+const recordLoginSQL = `WITH browser AS MATERIALIZED (
+	SELECT id, state, expires_at FROM interactions
+	WHERE issuer = $2::text AND cookie_digest = $5::bytea AND state IN ('opened', 'logged_in')
+	ORDER BY id FOR UPDATE
+), target AS MATERIALIZED (
+	SELECT 1 FROM browser WHERE id = $1::uuid AND state = 'opened' AND expires_at > $4::timestamptz
 ), done AS (
 	UPDATE interactions SET cookie_digest = $6::bytea,
 		state = CASE WHEN id = $1::uuid THEN 'logged_in' ELSE state END,
 		login = CASE WHEN id = $1::uuid THEN $3::jsonb ELSE login END
-	WHERE issuer = $2::text AND cookie_digest = $5::bytea AND state IN ('opened', 'logged_in')
-		AND EXISTS (SELECT FROM target)
+	WHERE id IN (SELECT id FROM browser) AND EXISTS (SELECT FROM target)
 )
 SELECT EXISTS (SELECT FROM target)`
 

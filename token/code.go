@@ -66,7 +66,7 @@ func (s *Service) judgeCode(ctx context.Context, r *request, state *fapi.CodeSta
 func (s *Service) replayed(ctx context.Context, r *request, state *fapi.CodeState) error {
 	err := s.deps.Store.RevokeGrant(ctx, fapi.GrantRevocation{
 		Issuer: s.issuer.URL, GrantID: state.Grant.ID, ClientID: r.client.ID, Reason: "code_replay",
-		Now: r.now, FeedUntil: r.now.Add(r.client.Rules.AccessLife),
+		Now: r.now, FeedUntil: feedUntil(r.client, r.now),
 	})
 	if err != nil {
 		return err

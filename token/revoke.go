@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/procura/procura/internal/clientauth"
+	"github.com/procura/procura/internal/clients"
 	"github.com/procura/procura/internal/fapi"
 	"github.com/procura/procura/internal/obs"
 	"github.com/procura/procura/internal/wire"
@@ -129,14 +130,14 @@ func (rv *Revocation) refresh(ctx context.Context, caller clientauth.Result, raw
 	now := rv.deps.Now()
 	return rv.done(rv.deps.Store.RevokeGrant(ctx, fapi.GrantRevocation{Issuer: rv.cfg.Issuer.URL,
 		GrantID: state.Grant.ID, ClientID: caller.Client.ID, Reason: reasonByClient, Once: caller.Once,
-		Now: now, FeedUntil: feedUntil(caller, now)}))
+		Now: now, FeedUntil: feedUntil(caller.Client, now)}))
 }
 
 // feedUntil is when the last access token of the client is dead everywhere: one
 // may be minted while the revocation commits, and resource servers allow for
 // clocks that differ.
-func feedUntil(caller clientauth.Result, now time.Time) time.Time {
-	return now.Add(caller.Client.Rules.AccessLife + fapi.ClockSkew)
+func feedUntil(c *clients.Registered, now time.Time) time.Time {
+	return now.Add(c.Rules.AccessLife + fapi.ClockSkew)
 }
 
 func (rv *Revocation) done(err error) error {

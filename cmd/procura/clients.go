@@ -52,11 +52,14 @@ func (c clientsImportCmd) Run(w *world) error {
 	if err != nil {
 		return usage{fmt.Errorf("%s: %w", c.File, err)}
 	}
-	_, issuer, db, err := c.open(w)
+	cfg, issuer, db, err := c.open(w)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	if err := checkSectors(w, cfg, list); err != nil {
+		return err
+	}
 	if err := db.PutClients(w.ctx, issuer, list, c.name(), w.now()); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (migratePrintCmd) Help() string {
 	return `For databases that only their administrators may change. The result is the same schema,
 the table of versions included.
 
-Example: procura migrate print --serving-role procura | psql -1 -v ON_ERROR_STOP=1 "$OWNER_DSN"`
+Example: procura migrate print --serving-role procura | psql -v ON_ERROR_STOP=1 "$OWNER_DSN"`
 }
 
 // Run implements the command.

@@ -188,7 +188,10 @@ func checkRedirects(c *fapi.Client, _ profile.Rules) error {
 		}
 		hosts[strings.ToLower(u.Hostname())] = true
 	}
-	if len(hosts) > 1 && c.SectorIdentifier == "" && c.SubjectType != "public" {
+	if c.SubjectType != "" && c.SubjectType != "pairwise" {
+		return errors.New("subject_type must be pairwise")
+	}
+	if len(hosts) > 1 && c.SectorIdentifier == "" {
 		return errors.New("redirect URIs on several hosts need sector_identifier_uri")
 	}
 	return nil

@@ -35,7 +35,8 @@ var floors = map[string]int{
 	"internal/sandbox": 8,
 
 	"cmd/procura": 9, "cmd/procura-gateway": 9, "cmd/procura-sandbox": 9,
-	"internal/blackbox": 9, "internal/interop": 9, "internal/browsertest": 9, // tests alone
+	"internal/sandbox/sandboxtest": 9,
+	"internal/blackbox":            10, "internal/interop": 10, "internal/browsertest": 10, // tests alone
 }
 
 // doors names, for each dependency, the packages that may import it.

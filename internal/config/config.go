@@ -62,7 +62,7 @@ type Login struct {
 	JWKSURI  string `yaml:"jwks_uri"`
 	// ACRValues are the authentication contexts that it can reach, best first. They
 	// are published, and an essential acr outside of them is refused at once.
-	// Empty: whatever is asked for is tried.
+	// Default: urn:openbanking:psd2:sca and :ca; an empty list tries whatever is asked for.
 	ACRValues []string `yaml:"acr_values"`
 }
 

@@ -48,7 +48,7 @@ type Client struct {
 	RequireAuthTime  bool   `json:"require_auth_time,omitempty"`
 	DefaultMaxAge    *int64 `json:"default_max_age,omitempty"` // seconds
 	DefaultACRValues string `json:"default_acr_values,omitempty"`
-	SubjectType      string `json:"subject_type,omitempty"` // pairwise unless "public"
+	SubjectType      string `json:"subject_type,omitempty"` // pairwise, the only one
 	SectorIdentifier string `json:"sector_identifier_uri,omitempty"`
 
 	JWKS    json.RawMessage `json:"jwks,omitempty"`

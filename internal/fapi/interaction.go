@@ -49,7 +49,7 @@ type LoginChallenge struct {
 	Interaction string
 	ClientName  string
 	ACRValues   []string // in order of preference
-	ForceLogin  bool     // prompt=login, or max_age: a fresh authentication is needed
+	ForceLogin  bool     // prompt=login or select_account: a fresh authentication is needed
 	MaxAge      *int64
 	LoginHint   string
 	UILocales   []string
