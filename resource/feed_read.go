@@ -181,8 +181,7 @@ func (f *Feed) get(ctx context.Context, accept string, params map[string]string)
 		return nil, fmt.Errorf("asking for revocations: %w", err)
 	}
 	if err := usable(res, accept); err != nil {
-		res.Body.Close()
-		return nil, err
+		return nil, errors.Join(err, res.Body.Close())
 	}
 	return res.Body, nil
 }

@@ -78,7 +78,7 @@ func want(t testing.TB, err, sentinel error) {
 		t.Fatalf("got %v, want %v", err, sentinel)
 	}
 	for _, e := range []error{fapi.ErrSpent, fapi.ErrReplayed, fapi.ErrConflict, fapi.ErrNotFound, fapi.ErrUnavailable} {
-		if e != sentinel && errors.Is(err, e) {
+		if !errors.Is(e, sentinel) && errors.Is(err, e) {
 			t.Fatalf("got %v, want only %v", err, sentinel)
 		}
 	}

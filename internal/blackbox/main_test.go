@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		return broken(err)
 	}
-	code := 1
+	var code int
 	if house, err = openRig(ctx, box, tools); err != nil {
 		code = broken(err)
 	} else {

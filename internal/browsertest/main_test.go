@@ -35,7 +35,7 @@ func run(m *testing.M) int {
 	if house, err = sandboxtest.Start(firstBase); err != nil {
 		return broken(err)
 	}
-	code := 1
+	var code int
 	if err := open(); err != nil {
 		code = broken(err)
 	} else {

@@ -18,7 +18,7 @@ import (
 )
 
 // tabLimit is how long a tab may live: a page that never comes ends a test then.
-const tabLimit = time.Minute
+const tabLimit = 25 * time.Second
 
 var stopChrome func()
 

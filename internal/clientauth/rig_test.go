@@ -2,11 +2,9 @@ package clientauth_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -100,7 +98,7 @@ func (r *rig) makeKeys(t testing.TB, kidAlg ...string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := private.(crypto.Signer)
+		key := private
 		if r.signers[kid], err = jose.NewSigner(kid, alg, key); err != nil {
 			t.Fatal(err)
 		}
@@ -236,8 +234,8 @@ func asserted(compact string, edits ...wire.Params) clientauth.Request {
 // what may leave the building: RFC 6749 §5.2 characters, nothing of the input.
 func mustRefuse(t testing.TB, err error, code string, status int) *fapi.Error {
 	t.Helper()
-	var e *fapi.Error
-	if !errors.As(err, &e) || err != error(e) {
+	e, direct := any(err).(*fapi.Error) // itself, not wrapped
+	if !direct {
 		t.Fatalf("error %v (%T) is no *fapi.Error", err, err)
 	}
 	if e.Code != code || e.Status != status {

@@ -2,7 +2,6 @@ package clients_test
 
 import (
 	"context"
-	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,7 +118,7 @@ func keySet(t *testing.T, kids ...string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		jwk, err := jose.PublicJWK(kid, jose.UseSig, jose.ES256, key.(crypto.Signer).Public())
+		jwk, err := jose.PublicJWK(kid, jose.UseSig, jose.ES256, key.Public())
 		if err != nil {
 			t.Fatal(err)
 		}

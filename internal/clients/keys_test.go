@@ -143,7 +143,7 @@ func TestFirstFetchFails(t *testing.T) {
 					t.Fatalf("%v, %v", keys, err)
 				}
 				for _, other := range []error{fapi.ErrUnavailable, clients.ErrNoKeys} {
-					if other != tc.want && errors.Is(err, other) {
+					if !errors.Is(other, tc.want) && errors.Is(err, other) {
 						t.Fatalf("%v is also %v", err, other)
 					}
 				}

@@ -12,7 +12,7 @@ import (
 	"github.com/procura/procura/internal/profile"
 )
 
-// ErrNoKeys: the client has no keys that could be used, by its own fault: none
+// ErrNoKeys says that the client has no keys that could be used, by its own fault: none
 // registered, a jwks_uri that may not be fetched, a document that is no key set.
 var ErrNoKeys = errors.New("client has no usable keys")
 

@@ -71,7 +71,7 @@ func startIn(temp string, firstBase int) (*Box, error) {
 
 func free(base int) bool {
 	for offset := range blockStep {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+offset))
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", base+offset))
 		if err != nil {
 			return false
 		}
