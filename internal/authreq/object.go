@@ -181,6 +181,6 @@ func intersect(allowed []string, registered string) []string {
 	return nil
 }
 
-// unixSeconds is the largest max_age that is taken literally; larger ones mean
+// maxMaxAge is the largest max_age that is taken literally; larger ones mean
 // the same.
 const maxMaxAge = int64(10 * 365 * 24 * time.Hour / time.Second)

@@ -115,6 +115,27 @@ func TestAttack72Fixation(t *testing.T) {
 			t.Errorf("the bank kept the planted %s", c.Name)
 		}
 	}
+	renewedAtLogin(t, viaValue.request(t, a.victim), issuer)
+}
+
+// renewedAtLogin plants a cookie of the server's own form, which is taken over:
+// after the login it must be worth nothing.
+func renewedAtLogin(t *testing.T, r *request, issuer *url.URL) {
+	t.Helper()
+	address, _ := r.entry(t)
+	tab := newTab(t, house)
+	planted := &http.Cookie{Name: "__Host-procura", Value: strings.Repeat("p", 43), Path: "/", Secure: true}
+	tab.client.Jar.SetCookies(issuer, []*http.Cookie{planted})
+	tab.get(t, address).login(t, 0)
+	held := ""
+	for _, c := range tab.client.Jar.Cookies(issuer) { // the bank's too: cookies ignore ports
+		if c.Name == planted.Name {
+			held = c.Value
+		}
+	}
+	if held == "" || held == planted.Value {
+		t.Errorf("after the login the browser holds %q", held)
+	}
 }
 
 func checkCookie(t *testing.T, header http.Header, planted string) {

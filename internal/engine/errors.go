@@ -28,7 +28,7 @@ var outwardCodes = map[string]func() *fapi.Error{
 	fosite.ErrInvalidRequest.ErrorField: func() *fapi.Error {
 		return fapi.InvalidRequest("the request is not complete")
 	},
-	// The HMAC of a code or token that we did not make (fosite.md 5: never on the wire).
+	// The HMAC of a code or token that we did not make.
 	fosite.ErrTokenSignatureMismatch.ErrorField: func() *fapi.Error {
 		return fapi.InvalidGrant("the code or token is not valid for this client and redirect_uri")
 	},

@@ -23,8 +23,7 @@ type AuthorizationRequest struct {
 	MaxAge        *int64        `json:"max_age,omitempty"` // seconds
 	ACRValues     []string      `json:"acr_values,omitempty"`
 	LoginHint     string        `json:"login_hint,omitempty"`
-	IDTokenHint   string        `json:"id_token_hint,omitempty"` // verified; only its sub is kept, in HintSubject
-	HintSubject   string        `json:"hint_subject,omitempty"`
+	HintSubject   string        `json:"hint_subject,omitempty"` // the sub of a verified id_token_hint
 	UILocales     []string      `json:"ui_locales,omitempty"`
 	Claims        ClaimsRequest `json:"claims,omitzero"`
 	ConsentID     string        `json:"consent_id,omitempty"` // the intent named by the claims parameter
